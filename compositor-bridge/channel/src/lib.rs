@@ -1,0 +1,1 @@
+//! The remote-display channel: messages between the display server and the bridge.

@@ -1,0 +1,1 @@
+//! The Wayland display server of the library OS.

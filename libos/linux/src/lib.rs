@@ -1,0 +1,1 @@
+//! The Linux personality of the library OS.

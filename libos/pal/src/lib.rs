@@ -1,0 +1,1 @@
+//! The platform layer of the library OS: entry, faults, memory, host system calls.

@@ -1,0 +1,1 @@
+//! The security monitor: creates all authority a picoprocess family has.
