@@ -1,0 +1,44 @@
+//! Events: what the monitor tells a family without being asked, on the handle [`crate::layout::handle::EVENTS`].
+//! Each is one datagram of exactly [`Event`].
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// One event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Event {
+    /// An [`EventKind`] number.
+    pub kind: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// By kind.
+    pub args: [u64; 3],
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum EventKind {
+    /// Send signal `args[0]` to the initial app process (a `postern stop`, or a signal the launcher received).
+    Signal = 1,
+    /// The terminal behind `console:` now has `args[0]` rows and `args[1]` columns.
+    WindowSize = 2,
+    /// A bridge was restarted: the new display channel comes as a handle with this event.
+    DisplayReady = 3,
+    /// The permissions changed: `args[0]` is the new set of [`crate::boot::permission`] bits.
+    Permissions = 4,
+}
+
+impl EventKind {
+    /// The kind with this number.
+    #[must_use]
+    pub fn from_number(number: u32) -> Option<Self> {
+        Some(match number {
+            1 => Self::Signal,
+            2 => Self::WindowSize,
+            3 => Self::DisplayReady,
+            4 => Self::Permissions,
+            _ => return None,
+        })
+    }
+}
