@@ -1,0 +1,1 @@
+//! Pipes, sockets, polling, terminals.

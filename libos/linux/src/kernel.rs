@@ -1,0 +1,1 @@
+//! Where the platform layer calls in.

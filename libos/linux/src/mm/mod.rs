@@ -1,0 +1,5 @@
+//! Memory maps of processes.
+
+mod space;
+
+pub use space::AddressSpace;

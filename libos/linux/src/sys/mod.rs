@@ -1,0 +1,1 @@
+//! Time, limits, identity and the rest.

@@ -1,0 +1,247 @@
+//! A process of an app.
+
+use super::Thread;
+use crate::fs::FdTable;
+use crate::mm::AddressSpace;
+use crate::signal::ProcessSignals;
+use crate::wait::WaitQueue;
+use crate::{Mutex, Result};
+use alloc::collections::BTreeMap;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::any::Any;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// User and group ids, as credentials(7). The app may change them among themselves; they mean nothing to the host.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "credentials' own names")]
+pub struct Identity {
+    pub uid: u32,
+    pub euid: u32,
+    pub suid: u32,
+    pub fsuid: u32,
+    pub gid: u32,
+    pub egid: u32,
+    pub sgid: u32,
+    pub fsgid: u32,
+    pub groups: Vec<u32>,
+}
+
+/// Root, working directory (paths of the VFS) and umask; shared by `CLONE_FS`.
+pub struct FsContext {
+    /// Working directory: an `Arc<fs::Path>` once the VFS is there.
+    pub cwd: Mutex<Option<Arc<dyn Any + Send + Sync>>>,
+    /// Root directory, likewise.
+    pub root: Mutex<Option<Arc<dyn Any + Send + Sync>>>,
+    /// File mode creation mask.
+    pub umask: AtomicU32,
+}
+
+/// How a process ended or stopped, as wait(2) tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// `_exit` with this code.
+    Exited(u8),
+    /// Ended by this signal; true if it "dumped core".
+    Killed(u8, bool),
+    /// Stopped by this signal.
+    Stopped(u8),
+    /// Continued.
+    Continued,
+}
+
+/// What changes over the life of a process, under one lock.
+#[derive(Default)]
+pub struct ProcessState {
+    /// Threads that have not ended.
+    pub threads: Vec<Arc<Thread>>,
+    /// Children that were not waited for.
+    pub children: Vec<Arc<Process>>,
+    /// Set once the process has ended.
+    pub exit: Option<Status>,
+    /// Set while an exit of all threads is under way.
+    pub exiting: Option<Status>,
+    /// The last stop or continuation, until a parent waited for it.
+    pub job: Option<Status>,
+    /// Whether its threads are stopped now.
+    pub stopped: bool,
+    /// Parent that is suspended by vfork, to be woken at exec or exit.
+    pub vfork_parent: Option<Arc<Thread>>,
+}
+
+/// Resources used, in the units of getrusage(2): CPU time in nanoseconds.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(missing_docs, reason = "getrusage's own")]
+pub struct Usage {
+    pub user_ns: u64,
+    pub system_ns: u64,
+    pub max_rss_kib: u64,
+}
+
+/// A process.
+pub struct Process {
+    /// Process id (thread group id).
+    pub pid: u32,
+    /// Parent; dead parents are replaced by process 1.
+    pub parent: Mutex<Weak<Process>>,
+    /// Process group.
+    pub group: AtomicU32,
+    /// Session.
+    pub session: AtomicU32,
+    /// Controlling terminal, an object of `ipc::tty`.
+    pub terminal: Mutex<Option<Arc<dyn Any + Send + Sync>>>,
+    /// Descriptors.
+    pub files: Arc<FdTable>,
+    /// Root, working directory, umask.
+    pub fs: Arc<FsContext>,
+    /// Memory map; replaced by exec.
+    pub space: Mutex<Arc<AddressSpace>>,
+    /// Signal actions and pending signals.
+    pub signals: ProcessSignals,
+    /// Ids.
+    pub identity: Mutex<Identity>,
+    /// Threads, children, exit status.
+    pub state: Mutex<ProcessState>,
+    /// Woken when a child changes state, a thread ends, a stop ends.
+    pub changed: WaitQueue,
+    /// Resource limits: `RLIMIT_*` → (soft, hard).
+    pub limits: Mutex<[[u64; 2]; 16]>,
+    /// Absolute path of the program, its arguments and environment as they were at exec: /proc.
+    pub program: Mutex<Program>,
+    /// Signal that the parent gets at exit, normally SIGCHLD.
+    pub exit_signal: AtomicU32,
+    /// Has executed a program since it was forked (setpgid refuses then).
+    pub has_execed: AtomicU32,
+    /// prctl(PR_SET_CHILD_SUBREAPER).
+    pub subreaper: AtomicU32,
+    /// prctl(PR_SET_PDEATHSIG).
+    pub parent_death_signal: AtomicU32,
+    /// Monotonic nanoseconds at start.
+    pub started: u64,
+    /// Used by ended threads of this process.
+    pub used: Mutex<Usage>,
+    /// Used by children that were waited for.
+    pub used_by_children: Mutex<Usage>,
+    /// Bytes read and written, calls made: /proc/PID/io.
+    pub counters: [AtomicU64; 4],
+}
+
+/// What a process executes.
+#[derive(Clone, Debug, Default)]
+pub struct Program {
+    /// Absolute path.
+    pub path: Vec<u8>,
+    /// Arguments, NUL-terminated one after another.
+    pub arguments: Vec<u8>,
+    /// Environment, likewise.
+    pub environment: Vec<u8>,
+    /// Auxiliary vector as the program got it.
+    pub auxiliary: Vec<u8>,
+}
+
+impl Process {
+    /// The number of descriptors that the process may have.
+    #[must_use]
+    pub fn descriptor_limit(&self) -> usize {
+        const NOFILE: usize = 7;
+        let [soft, _] = self.limits.lock().get(NOFILE).copied().unwrap_or([1024, 1024]);
+        usize::try_from(soft).unwrap_or(usize::MAX)
+    }
+
+    /// Gives `file` the lowest free descriptor.
+    ///
+    /// # Errors
+    /// `EMFILE`.
+    pub fn add_file(&self, file: Arc<crate::fs::OpenFile>, close_on_exec: bool) -> Result<i32> {
+        self.files.insert(file, close_on_exec, 0, self.descriptor_limit())
+    }
+
+    /// The memory map.
+    #[must_use]
+    pub fn space(&self) -> Arc<AddressSpace> {
+        self.space.lock().clone()
+    }
+
+    /// Parent's process id, 0 if it has none.
+    #[must_use]
+    pub fn parent_pid(&self) -> u32 {
+        self.parent.lock().upgrade().map_or(0, |p| p.pid)
+    }
+
+    /// Whether it has ended (it may still be a zombie).
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.state.lock().exit.is_some()
+    }
+}
+
+/// All processes and threads of the family, by id.
+pub struct Registry {
+    processes: BTreeMap<u32, Arc<Process>>,
+    threads: BTreeMap<u32, Weak<Thread>>,
+    next: u32,
+}
+
+static REGISTRY: Mutex<Registry> =
+    Mutex::new(Registry { processes: BTreeMap::new(), threads: BTreeMap::new(), next: 1 });
+
+/// Highest process id (`/proc/sys/kernel/pid_max`).
+pub const PID_MAX: u32 = 4_194_304;
+
+/// A fresh process or thread id.
+#[must_use]
+pub fn allocate_id() -> u32 {
+    let mut registry = REGISTRY.lock();
+    loop {
+        let id = registry.next;
+        registry.next = if id + 1 >= PID_MAX { 300 } else { id + 1 };
+        if !registry.processes.contains_key(&id) && !registry.threads.contains_key(&id) {
+            return id;
+        }
+    }
+}
+
+/// Makes a process known.
+pub fn register(process: &Arc<Process>) {
+    REGISTRY.lock().processes.insert(process.pid, process.clone());
+}
+
+/// Makes a thread known.
+pub fn register_thread(thread: &Arc<Thread>) {
+    REGISTRY.lock().threads.insert(thread.tid, Arc::downgrade(thread));
+}
+
+/// Forgets a process that was waited for.
+pub fn forget(pid: u32) {
+    REGISTRY.lock().processes.remove(&pid);
+}
+
+/// Forgets a thread that ended.
+pub fn forget_thread(tid: u32) {
+    REGISTRY.lock().threads.remove(&tid);
+}
+
+/// The process with this id, zombies included.
+#[must_use]
+pub fn find(pid: u32) -> Option<Arc<Process>> {
+    REGISTRY.lock().processes.get(&pid).cloned()
+}
+
+/// The thread with this id.
+#[must_use]
+pub fn find_thread(tid: u32) -> Option<Arc<Thread>> {
+    REGISTRY.lock().threads.get(&tid).and_then(Weak::upgrade)
+}
+
+/// All processes, in order of id, zombies included.
+#[must_use]
+pub fn all() -> Vec<Arc<Process>> {
+    REGISTRY.lock().processes.values().cloned().collect()
+}
+
+static LIVE: AtomicU32 = AtomicU32::new(0);
+
+/// Counts a process that begins (`true`) or has ended (`false`). Returns how many live.
+pub fn count_live(begins: bool) -> u32 {
+    if begins { LIVE.fetch_add(1, Ordering::SeqCst) + 1 } else { LIVE.fetch_sub(1, Ordering::SeqCst) - 1 }
+}

@@ -1,0 +1,80 @@
+//! A thread of an app.
+
+use super::Process;
+use crate::signal::ThreadSignals;
+use crate::{Errno, Mutex, Result};
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use postern_pal::thread::{self as host_thread, ThreadId};
+
+/// A thread. Its host thread is the one whose task it is (a vfork child borrows its parent's).
+pub struct Thread {
+    /// Thread id; the first thread of a process has the process' id.
+    pub tid: u32,
+    /// The process it belongs to.
+    pub process: Arc<Process>,
+    /// Pending and blocked signals, alternate stack.
+    pub signals: ThreadSignals,
+    /// Name (`PR_SET_NAME`), NUL-padded.
+    pub name: Mutex<[u8; 16]>,
+    /// Where to write 0 and wake at exit (`set_tid_address`), or 0.
+    pub clear_child_tid: AtomicUsize,
+    /// Head of the robust futex list and its length, or 0.
+    pub robust_list: [AtomicUsize; 2],
+    /// The app's FS base, for forks and for threads that run on another's host thread.
+    pub fs_base: AtomicU64,
+    /// The thread must end before it enters app code again: the process exits or another thread executes a program.
+    pub must_exit: AtomicU32,
+    host: AtomicU32,
+}
+
+impl Thread {
+    /// A thread that has no host thread yet.
+    #[must_use]
+    pub fn new(tid: u32, process: Arc<Process>, name: [u8; 16], signals: ThreadSignals) -> Arc<Self> {
+        Arc::new(Self {
+            tid,
+            process,
+            signals,
+            name: Mutex::new(name),
+            clear_child_tid: AtomicUsize::new(0),
+            robust_list: [AtomicUsize::new(0), AtomicUsize::new(0)],
+            fs_base: AtomicU64::new(0),
+            must_exit: AtomicU32::new(0),
+            host: AtomicU32::new(u32::MAX),
+        })
+    }
+
+    /// The running thread.
+    ///
+    /// # Errors
+    /// `ESRCH` in a service thread of the keeper, which is no thread of an app.
+    pub fn current() -> Result<Arc<Self>> {
+        let task = host_thread::with_task(|task| task.cloned()).ok_or(Errno::ESRCH)?;
+        task.downcast::<Self>().map_err(|_| Errno::ESRCH)
+    }
+
+    /// The host thread it runs on, once it has one.
+    #[must_use]
+    pub fn host(&self) -> Option<ThreadId> {
+        ThreadId::from_index(self.host.load(Ordering::Acquire))
+    }
+
+    /// Binds it to a host thread.
+    pub fn set_host(&self, id: ThreadId) {
+        self.host.store(id.index(), Ordering::Release);
+    }
+
+    /// Makes it look for signals and exit requests, and wakes it if it waits.
+    pub fn kick(&self) {
+        if let Some(id) = self.host() {
+            host_thread::kick(id);
+        }
+    }
+
+    /// Whether waiting must stop: a signal is to be handled, or the thread must exit.
+    #[must_use]
+    pub fn is_interrupted(&self) -> bool {
+        self.must_exit.load(Ordering::Acquire) != 0 || crate::signal::is_pending(self)
+    }
+}
