@@ -28,27 +28,16 @@ pub struct Row {
 }
 
 macro_rules! syscalls {
-    ($($number:literal $name:ident: $level:ident $what:path $($note:literal)?;)*) => {
+    ($($number:literal $name:ident: $level:ident $($what:ident)::+ $($note:literal)?;)*) => {
         /// All rows in order of number.
         pub static ROWS: &[Row] = &[$({
-            let (support, handler) = syscalls!(@support $level $what $(, $note)?);
+            let (support, handler) = syscalls!(@support $level $($what)::+ $(, $note)?);
             Row { number: $number, name: stringify!($name), support, handler }
         },)*];
     };
     (@support full $handler:path) => { (Support::Full, Some($handler as Handler)) };
     (@support partial $handler:path, $note:literal) => { (Support::Partial($note), Some($handler as Handler)) };
-    (@support refused $errno:path, $note:literal) => { (Support::Refused({ use errors::*; $errno }, $note), None) };
-}
-
-/// Error constants by bare name, for the rows.
-mod errors {
-    use crate::Errno;
-    pub const ENOSYS: Errno = Errno::ENOSYS;
-    pub const EPERM: Errno = Errno::EPERM;
-    pub const EINVAL: Errno = Errno::EINVAL;
-    pub const ENODEV: Errno = Errno::ENODEV;
-    pub const EOPNOTSUPP: Errno = Errno::EOPNOTSUPP;
-    pub const ENODATA: Errno = Errno::ENODATA;
+    (@support refused $errno:ident, $note:literal) => { (Support::Refused(Errno::$errno, $note), None) };
 }
 
 include!("table_rows.rs");

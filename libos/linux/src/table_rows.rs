@@ -14,10 +14,10 @@ syscalls! {
     6 lstat: refused ENOSYS "not there";
     7 poll: refused ENOSYS "not there";
     8 lseek: refused ENOSYS "not there";
-    9 mmap: refused ENOSYS "not there";
-    10 mprotect: refused ENOSYS "not there";
-    11 munmap: refused ENOSYS "not there";
-    12 brk: refused ENOSYS "not there";
+    9 mmap: full crate::mm::calls::mmap;
+    10 mprotect: full crate::mm::calls::mprotect;
+    11 munmap: full crate::mm::calls::munmap;
+    12 brk: full crate::mm::calls::brk;
     13 rt_sigaction: refused ENOSYS "not there";
     14 rt_sigprocmask: refused ENOSYS "not there";
     15 rt_sigreturn: refused ENOSYS "not there";
@@ -30,10 +30,10 @@ syscalls! {
     22 pipe: refused ENOSYS "not there";
     23 select: refused ENOSYS "not there";
     24 sched_yield: refused ENOSYS "not there";
-    25 mremap: refused ENOSYS "not there";
-    26 msync: refused ENOSYS "not there";
-    27 mincore: refused ENOSYS "not there";
-    28 madvise: refused ENOSYS "not there";
+    25 mremap: full crate::mm::calls::mremap;
+    26 msync: full crate::mm::calls::msync;
+    27 mincore: partial crate::mm::calls::mincore "mapped pages always count as resident";
+    28 madvise: partial crate::mm::calls::madvise "DONTFORK and KSM advice is accepted without effect";
     29 shmget: refused ENOSYS "not there";
     30 shmat: refused ENOSYS "not there";
     31 shmctl: refused ENOSYS "not there";
@@ -334,7 +334,7 @@ syscalls! {
     326 copy_file_range: refused ENOSYS "not there";
     327 preadv2: refused ENOSYS "not there";
     328 pwritev2: refused ENOSYS "not there";
-    329 pkey_mprotect: refused ENOSYS "not there";
+    329 pkey_mprotect: partial crate::mm::calls::pkey_mprotect "without keys";
     330 pkey_alloc: refused ENOSYS "not there";
     331 pkey_free: refused ENOSYS "not there";
     332 statx: refused ENOSYS "not there";

@@ -1,5 +1,6 @@
-//! Memory maps of processes.
+//! Memory maps of processes: what is mapped where ([`space`]) and the system calls that change it ([`calls`]).
 
-mod space;
+pub mod calls;
+pub mod space;
 
-pub use space::AddressSpace;
+pub use space::{AddressSpace, Area, Kind};

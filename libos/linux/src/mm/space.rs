@@ -1,5 +1,343 @@
-//! The memory map of a process.
+//! The memory map of a process: a record of what the host maps in its user half. The host does the mapping and the
+//! copy on write; the record is for /proc/PID/maps, for brk and mremap, for futex keys and for crash reports.
 
-/// What is mapped where in the user half of a process.
+use crate::fs::{Mapping, OpenFile};
+use crate::{Errno, Mutex, Result};
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering};
+use postern_pal::mem::{self, Source, bits};
+
+/// Size of a page in bytes.
+pub const PAGE: usize = 4096;
+
+/// What an area is, as /proc/PID/maps names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A file or anonymous memory.
+    Plain,
+    /// `[heap]`: grown by brk.
+    Heap,
+    /// `[stack]` of the main thread.
+    Stack,
+}
+
+/// A range with one protection and one backing.
+#[derive(Clone)]
+pub struct Area {
+    /// First address.
+    pub start: usize,
+    /// One past the last address.
+    pub end: usize,
+    /// `PROT_*`.
+    pub prot: u32,
+    /// Whether it is `MAP_SHARED`.
+    pub shared: bool,
+    /// Offset in the file, in bytes.
+    pub offset: u64,
+    /// The file that it shows.
+    pub file: Option<Arc<OpenFile>>,
+    /// Identity of the memory behind a shared area, for futexes; 0 for private ones.
+    pub object: u64,
+    /// What it is.
+    pub kind: Kind,
+}
+
 #[derive(Default)]
-pub struct AddressSpace {}
+struct Inner {
+    areas: BTreeMap<usize, Area>,
+    brk_start: usize,
+    brk: usize,
+}
+
+/// The memory map of a process.
+pub struct AddressSpace {
+    inner: Mutex<Inner>,
+    /// Names the space, for private futexes.
+    pub id: u64,
+}
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+/// A fresh identity of a space or of shared memory.
+#[must_use]
+pub fn new_identity() -> u64 {
+    NEXT_ID.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Rounds up to a whole page; `None` on overflow.
+#[must_use]
+pub fn page_up(len: usize) -> Option<usize> {
+    len.checked_add(PAGE - 1).map(|l| l & !(PAGE - 1))
+}
+
+impl Default for AddressSpace {
+    fn default() -> Self {
+        Self { inner: Mutex::new(Inner::default()), id: new_identity() }
+    }
+}
+
+impl Inner {
+    /// Cuts areas so that none crosses `at`.
+    fn split(&mut self, at: usize) {
+        let Some((_, area)) = self.areas.range(..at).next_back() else { return };
+        if area.end <= at {
+            return;
+        }
+        let mut upper = area.clone();
+        upper.offset += (at - area.start) as u64;
+        upper.start = at;
+        let start = area.start;
+        if let Some(area) = self.areas.get_mut(&start) {
+            area.end = at;
+        }
+        self.areas.insert(at, upper);
+    }
+
+    fn remove(&mut self, start: usize, end: usize) -> Vec<Area> {
+        self.split(start);
+        self.split(end);
+        let keys: Vec<usize> = self.areas.range(start..end).map(|(k, _)| *k).collect();
+        keys.into_iter().filter_map(|k| self.areas.remove(&k)).collect()
+    }
+
+    fn can_merge(a: &Area, b: &Area) -> bool {
+        a.end == b.start
+            && a.prot == b.prot
+            && a.shared == b.shared
+            && a.kind == b.kind
+            && a.object == b.object
+            && match (&a.file, &b.file) {
+                (None, None) => !a.shared || a.offset + (a.end - a.start) as u64 == b.offset,
+                (Some(x), Some(y)) => Arc::ptr_eq(x, y) && a.offset + (a.end - a.start) as u64 == b.offset,
+                _ => false,
+            }
+    }
+
+    fn insert(&mut self, mut area: Area) {
+        if let Some((_, before)) = self.areas.range(..area.start).next_back()
+            && Self::can_merge(before, &area)
+        {
+            let start = before.start;
+            if let Some(before) = self.areas.remove(&start) {
+                area.start = before.start;
+                area.offset = before.offset;
+            }
+        }
+        let after = self.areas.get(&area.end).filter(|after| Self::can_merge(&area, after)).map(|a| a.end);
+        if let Some(end) = after {
+            self.areas.remove(&area.end);
+            area.end = end;
+        }
+        self.areas.insert(area.start, area);
+    }
+}
+
+impl AddressSpace {
+    /// A copy for a forked process. Shared areas keep their identity.
+    #[must_use]
+    pub fn fork(&self) -> Arc<Self> {
+        let inner = self.inner.lock();
+        let copy = Inner { areas: inner.areas.clone(), brk_start: inner.brk_start, brk: inner.brk };
+        Arc::new(Self { inner: Mutex::new(copy), id: new_identity() })
+    }
+
+    /// Calls `f` for every area in order of address.
+    pub fn for_each(&self, f: &mut dyn FnMut(&Area)) {
+        let areas: Vec<Area> = self.inner.lock().areas.values().cloned().collect();
+        for area in &areas {
+            f(area);
+        }
+    }
+
+    /// The area that holds `addr`.
+    #[must_use]
+    pub fn find(&self, addr: usize) -> Option<Area> {
+        let inner = self.inner.lock();
+        inner.areas.range(..=addr).next_back().map(|(_, a)| a).filter(|a| addr < a.end).cloned()
+    }
+
+    /// Identity and offset of the shared memory at `addr`, for futexes that work across processes.
+    #[must_use]
+    pub fn shared_key(&self, addr: usize) -> Option<(u64, u64)> {
+        let inner = self.inner.lock();
+        let area = inner.areas.range(..=addr).next_back().map(|(_, a)| a).filter(|a| addr < a.end)?;
+        area.shared.then(|| (area.object, area.offset + (addr - area.start) as u64))
+    }
+
+    /// Bytes mapped.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.inner.lock().areas.values().map(|a| a.end - a.start).sum()
+    }
+
+    /// Maps. `len` is a whole number of pages; `flags` are mmap's.
+    ///
+    /// # Errors
+    /// As mmap(2).
+    pub fn map(
+        &self,
+        addr: usize,
+        len: usize,
+        prot: u32,
+        flags: u32,
+        file: Option<(Arc<OpenFile>, u64)>,
+        kind: Kind,
+    ) -> Result<usize> {
+        let shared = flags & bits::MAP_SHARED != 0;
+        let mapping = file.as_ref().map(|(file, _)| file.ops.mapping()).transpose()?;
+        let offset = file.as_ref().map_or(0, |(_, offset)| *offset);
+        let source = match &mapping {
+            None | Some(Mapping::Zero) => Source::Anonymous,
+            Some(Mapping::Handle(handle)) => Source::Handle(handle, offset),
+            Some(Mapping::Slot(slot)) => Source::Slot(slot, offset),
+        };
+        let object = match (&mapping, shared) {
+            (_, false) => 0,
+            (Some(Mapping::Handle(_) | Mapping::Slot(_)), true) => {
+                // Two opens of one file must meet: the inode names the memory.
+                let meta = file.as_ref().map(|(f, _)| f.ops.metadata()).transpose()?.unwrap_or_default();
+                meta.ino.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ meta.dev.rotate_left(32) ^ (1 << 63)
+            }
+            _ => new_identity(),
+        };
+        let mut inner = self.inner.lock();
+        let at = mem::map(addr, len, prot, flags, source)?;
+        let end = at.checked_add(len).ok_or(Errno::ENOMEM)?;
+        inner.remove(at, end);
+        let file = file.filter(|_| !matches!(mapping, Some(Mapping::Zero))).map(|(file, _)| file);
+        inner.insert(Area { start: at, end, prot: prot & 7, shared, offset, file, object, kind });
+        Ok(at)
+    }
+
+    /// Unmaps.
+    ///
+    /// # Errors
+    /// As munmap(2).
+    pub fn unmap(&self, addr: usize, len: usize) -> Result<()> {
+        let len = page_up(len).filter(|l| *l > 0).ok_or(Errno::EINVAL)?;
+        let end = addr.checked_add(len).ok_or(Errno::EINVAL)?;
+        let removed = {
+            let mut inner = self.inner.lock();
+            mem::unmap(addr, len)?;
+            inner.remove(addr, end)
+        };
+        // Files are released outside the lock.
+        drop(removed);
+        Ok(())
+    }
+
+    /// Changes protection.
+    ///
+    /// # Errors
+    /// As mprotect(2); `EACCES` for writing to a shared mapping of a file that is not open for writing.
+    pub fn protect(&self, addr: usize, len: usize, prot: u32) -> Result<()> {
+        let len = page_up(len).ok_or(Errno::ENOMEM)?;
+        if len == 0 {
+            return Ok(());
+        }
+        let end = addr.checked_add(len).ok_or(Errno::ENOMEM)?;
+        let mut inner = self.inner.lock();
+        if prot & bits::PROT_WRITE != 0 {
+            let read_only = |a: &Area| a.shared && a.file.as_ref().is_some_and(|f| !f.is_writable());
+            let first = inner.areas.range(..addr).next_back().map(|(_, a)| a).filter(|a| a.end > addr);
+            if first.into_iter().chain(inner.areas.range(addr..end).map(|(_, a)| a)).any(read_only) {
+                return Err(Errno::EACCES);
+            }
+        }
+        mem::protect(addr, len, prot)?;
+        for mut area in inner.remove(addr, end) {
+            area.prot = prot & 7;
+            inner.insert(area);
+        }
+        Ok(())
+    }
+
+    /// Moves or resizes; `flags` are mremap's.
+    ///
+    /// # Errors
+    /// As mremap(2).
+    pub fn remap(&self, old: usize, old_len: usize, new_len: usize, flags: u32, new: usize) -> Result<usize> {
+        const DONTUNMAP: u32 = 4;
+        let old_len = page_up(old_len).ok_or(Errno::EINVAL)?;
+        let new_len = page_up(new_len).filter(|l| *l > 0).ok_or(Errno::EINVAL)?;
+        let mut inner = self.inner.lock();
+        let found = inner.areas.range(..=old).next_back().map(|(_, a)| a).filter(|a| old < a.end);
+        let mut area = found.cloned().ok_or(Errno::EFAULT)?;
+        let at = mem::remap(old, old_len, new_len, flags, new)?;
+        area.offset += (old - area.start) as u64;
+        let old_end = old.checked_add(old_len).ok_or(Errno::EINVAL)?;
+        if flags & DONTUNMAP == 0 {
+            drop(inner.remove(old, old_end));
+        }
+        let end = at.checked_add(new_len).ok_or(Errno::ENOMEM)?;
+        drop(inner.remove(at, end));
+        area.start = at;
+        area.end = end;
+        inner.insert(area);
+        Ok(at)
+    }
+
+    /// Sets where the heap begins; nothing is mapped yet.
+    pub fn set_brk_start(&self, start: usize) {
+        let mut inner = self.inner.lock();
+        inner.brk_start = start;
+        inner.brk = start;
+    }
+
+    /// brk(2): moves the end of the heap to `wanted` if that is possible; returns the end.
+    pub fn brk(&self, wanted: usize) -> usize {
+        let (start, now) = {
+            let inner = self.inner.lock();
+            (inner.brk_start, inner.brk)
+        };
+        if wanted < start || wanted == now {
+            return now;
+        }
+        let (Some(old_end), Some(new_end)) = (page_up(now), page_up(wanted)) else { return now };
+        let changed = match new_end.cmp(&old_end) {
+            core::cmp::Ordering::Greater => {
+                let flags = bits::MAP_PRIVATE | bits::MAP_FIXED_NOREPLACE;
+                self.map(old_end, new_end - old_end, 3, flags, None, Kind::Heap).is_ok()
+            }
+            core::cmp::Ordering::Less => self.unmap(new_end, old_end - new_end).is_ok(),
+            core::cmp::Ordering::Equal => true,
+        };
+        if changed {
+            self.inner.lock().brk = wanted;
+            wanted
+        } else {
+            now
+        }
+    }
+
+    /// A free range of `len` bytes below `limit`, for `MAP_32BIT`.
+    #[must_use]
+    pub fn find_free_below(&self, len: usize, limit: usize) -> Option<usize> {
+        let inner = self.inner.lock();
+        let mut end = limit;
+        for (_, area) in inner.areas.range(..limit).rev() {
+            if area.end <= end && end - area.end >= len {
+                return Some(end - len);
+            }
+            end = end.min(area.start);
+        }
+        (end >= len + 0x1_0000).then(|| end - len)
+    }
+
+    /// Whether all of `[addr, addr + len)` is mapped.
+    #[must_use]
+    pub fn is_mapped(&self, addr: usize, len: usize) -> bool {
+        let inner = self.inner.lock();
+        let mut at = addr;
+        let Some(end) = addr.checked_add(len) else { return false };
+        while at < end {
+            match inner.areas.range(..=at).next_back() {
+                Some((_, area)) if at < area.end => at = area.end,
+                _ => return false,
+            }
+        }
+        true
+    }
+}

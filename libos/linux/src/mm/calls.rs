@@ -1,0 +1,188 @@
+//! mmap(2) and its relatives.
+
+use super::space::{Kind, PAGE, page_up};
+use crate::call::{Call, done};
+use crate::{Errno, Result};
+use postern_pal::mem::{self, bits};
+use postern_pal::user;
+
+const MAP_TYPE: u32 = 0xf;
+const MAP_SHARED_VALIDATE: u32 = 3;
+const MAP_32BIT: u32 = 0x40;
+
+/// mmap(2).
+///
+/// # Errors
+/// As the manual page says.
+pub fn mmap(call: &mut Call<'_>) -> Result<u64> {
+    let (addr, len, prot, flags) = (call.word(0), call.word(1), call.uint(2), call.uint(3));
+    let offset = call.raw(5);
+    let len = page_up(len).ok_or(Errno::ENOMEM)?;
+    if len == 0 || offset % PAGE as u64 != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let kind = flags & MAP_TYPE;
+    let shared = match kind {
+        bits::MAP_PRIVATE => false,
+        bits::MAP_SHARED | MAP_SHARED_VALIDATE => true,
+        _ => return Err(Errno::EINVAL),
+    };
+    if flags & bits::MAP_FIXED != 0 && addr % PAGE != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let file = if flags & bits::MAP_ANONYMOUS != 0 {
+        None
+    } else {
+        let file = call.file(4)?;
+        if !file.is_readable() {
+            return Err(Errno::EACCES);
+        }
+        if shared && prot & bits::PROT_WRITE != 0 && !file.is_writable() {
+            return Err(Errno::EACCES);
+        }
+        if offset.checked_add(len as u64).is_none() {
+            return Err(Errno::EOVERFLOW);
+        }
+        Some((file, offset))
+    };
+    let space = call.process().space();
+    let mut flags = (flags & !MAP_TYPE) | if shared { bits::MAP_SHARED } else { bits::MAP_PRIVATE };
+    let mut addr = addr & !(PAGE - 1);
+    if flags & MAP_32BIT != 0 && flags & (bits::MAP_FIXED | bits::MAP_FIXED_NOREPLACE) == 0 {
+        addr = space.find_free_below(len, 0x8000_0000).ok_or(Errno::ENOMEM)?;
+        flags |= bits::MAP_FIXED_NOREPLACE;
+    }
+    done(space.map(addr, len, prot, flags, file, Kind::Plain)?)
+}
+
+/// munmap(2).
+///
+/// # Errors
+/// As the manual page says.
+pub fn munmap(call: &mut Call<'_>) -> Result<u64> {
+    let (addr, len) = (call.word(0), call.word(1));
+    if addr % PAGE != 0 {
+        return Err(Errno::EINVAL);
+    }
+    call.process().space().unmap(addr, len).map(|()| 0)
+}
+
+/// mprotect(2), and pkey_mprotect(2) without a key.
+///
+/// # Errors
+/// As the manual page says.
+pub fn mprotect(call: &mut Call<'_>) -> Result<u64> {
+    let (addr, len, prot) = (call.word(0), call.word(1), call.uint(2));
+    if addr % PAGE != 0 || prot & !0x0f00_000f != 0 {
+        return Err(Errno::EINVAL);
+    }
+    call.process().space().protect(addr, len, prot).map(|()| 0)
+}
+
+/// pkey_mprotect(2): only key -1, which is mprotect.
+///
+/// # Errors
+/// `EINVAL` for a key.
+pub fn pkey_mprotect(call: &mut Call<'_>) -> Result<u64> {
+    if call.int(3) == -1 { mprotect(call) } else { Err(Errno::EINVAL) }
+}
+
+/// mremap(2).
+///
+/// # Errors
+/// As the manual page says.
+pub fn mremap(call: &mut Call<'_>) -> Result<u64> {
+    let (old, old_len, new_len) = (call.word(0), call.word(1), call.word(2));
+    let (flags, new) = (call.uint(3), call.word(4));
+    if old % PAGE != 0 || flags & !7 != 0 || (flags & 2 != 0 && (flags & 1 == 0 || new % PAGE != 0)) {
+        return Err(Errno::EINVAL);
+    }
+    done(call.process().space().remap(old, old_len, new_len, flags, new)?)
+}
+
+/// brk(2): returns the present end of the heap, changed or not.
+///
+/// # Errors
+/// None.
+pub fn brk(call: &mut Call<'_>) -> Result<u64> {
+    let wanted = call.word(0);
+    done(call.process().space().brk(wanted))
+}
+
+/// madvise(2).
+///
+/// # Errors
+/// As the manual page says. Advice that the wall does not know is accepted as the hint it is.
+pub fn madvise(call: &mut Call<'_>) -> Result<u64> {
+    const DONTNEED: u32 = 4;
+    const FREE: u32 = 8;
+    const REMOVE: u32 = 9;
+    let (addr, len, advice) = (call.word(0), call.word(1), call.uint(2));
+    let len = page_up(len).ok_or(Errno::EINVAL)?;
+    if addr % PAGE != 0 {
+        return Err(Errno::EINVAL);
+    }
+    if len == 0 {
+        return Ok(0);
+    }
+    match advice {
+        DONTNEED | FREE | REMOVE | 18 | 19 | 22 | 23 => mem::advise(addr, len, advice).map(|()| 0),
+        // NORMAL … WILLNEED, huge page and dump hints, COLD, PAGEOUT: best effort.
+        0..=3 | 14..=17 | 20 | 21 => {
+            let _ = mem::advise(addr, len, advice);
+            if call.process().space().is_mapped(addr, len) { Ok(0) } else { Err(Errno::ENOMEM) }
+        }
+        // DONTFORK, DOFORK, MERGEABLE, UNMERGEABLE.
+        10..=13 => Ok(0),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// msync(2). File content and mappings are the same host pages; durability is what MS_SYNC adds.
+///
+/// # Errors
+/// As the manual page says.
+pub fn msync(call: &mut Call<'_>) -> Result<u64> {
+    const MS_SYNC: u32 = 4;
+    let (addr, len, flags) = (call.word(0), call.word(1), call.uint(2));
+    if addr % PAGE != 0 || flags & !7 != 0 || flags & 5 == 5 {
+        return Err(Errno::EINVAL);
+    }
+    let len = page_up(len).ok_or(Errno::ENOMEM)?;
+    let space = call.process().space();
+    if !space.is_mapped(addr, len) {
+        return Err(Errno::ENOMEM);
+    }
+    if flags & MS_SYNC != 0
+        && let Some(area) = space.find(addr)
+        && let Some(file) = area.file.filter(|f| area.shared && f.is_writable())
+    {
+        let _ = file.ops.sync(true);
+    }
+    Ok(0)
+}
+
+/// mincore(2): mapped pages are told to be resident; `ENOMEM` for unmapped ones, which is what callers probe for.
+///
+/// # Errors
+/// As the manual page says.
+pub fn mincore(call: &mut Call<'_>) -> Result<u64> {
+    let (addr, len, vector) = (call.word(0), call.word(1), call.word(2));
+    if addr % PAGE != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let len = page_up(len).ok_or(Errno::ENOMEM)?;
+    if !call.process().space().is_mapped(addr, len) {
+        return Err(Errno::ENOMEM);
+    }
+    const ONES: [u8; 1024] = [1; 1024];
+    let mut left = len / PAGE;
+    let mut at = vector;
+    while left > 0 {
+        let step = left.min(ONES.len());
+        user::write_bytes(at, ONES.get(..step).unwrap_or(&ONES))?;
+        at = at.wrapping_add(step);
+        left -= step;
+    }
+    Ok(0)
+}
