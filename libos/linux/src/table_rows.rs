@@ -61,12 +61,12 @@ syscalls! {
     53 socketpair: refused ENOSYS "not there";
     54 setsockopt: refused ENOSYS "not there";
     55 getsockopt: refused ENOSYS "not there";
-    56 clone: refused ENOSYS "not there";
-    57 fork: refused ENOSYS "not there";
-    58 vfork: refused ENOSYS "not there";
-    59 execve: refused ENOSYS "not there";
-    60 exit: refused ENOSYS "not there";
-    61 wait4: refused ENOSYS "not there";
+    56 clone: partial crate::task::clone::clone "no namespaces, no CLONE_VM without CLONE_THREAD or CLONE_VFORK";
+    57 fork: full crate::task::clone::fork;
+    58 vfork: full crate::task::clone::vfork;
+    59 execve: full crate::task::exec::execve;
+    60 exit: full crate::task::exit::exit;
+    61 wait4: full crate::task::wait::wait4;
     62 kill: refused ENOSYS "not there";
     63 uname: refused ENOSYS "not there";
     64 semget: refused ENOSYS "not there";
@@ -163,7 +163,7 @@ syscalls! {
     155 pivot_root: refused EPERM "needs privileges that apps do not have";
     156 _sysctl: refused ENOSYS "not there";
     157 prctl: refused ENOSYS "not there";
-    158 arch_prctl: refused ENOSYS "not there";
+    158 arch_prctl: partial crate::task::clone::arch_prctl "no GS base";
     159 adjtimex: refused EPERM "needs privileges that apps do not have";
     160 setrlimit: refused ENOSYS "not there";
     161 chroot: refused EPERM "needs privileges that apps do not have";
@@ -223,7 +223,7 @@ syscalls! {
     215 epoll_wait_old: refused ENOSYS "not there";
     216 remap_file_pages: refused ENOSYS "not there";
     217 getdents64: refused ENOSYS "not there";
-    218 set_tid_address: refused ENOSYS "not there";
+    218 set_tid_address: full crate::task::clone::set_tid_address;
     219 restart_syscall: refused ENOSYS "not there";
     220 semtimedop: refused ENOSYS "not there";
     221 fadvise64: refused ENOSYS "not there";
@@ -236,7 +236,7 @@ syscalls! {
     228 clock_gettime: refused ENOSYS "not there";
     229 clock_getres: refused ENOSYS "not there";
     230 clock_nanosleep: refused ENOSYS "not there";
-    231 exit_group: refused ENOSYS "not there";
+    231 exit_group: full crate::task::exit::exit_group;
     232 epoll_wait: refused ENOSYS "not there";
     233 epoll_ctl: refused ENOSYS "not there";
     234 tgkill: refused ENOSYS "not there";
@@ -252,7 +252,7 @@ syscalls! {
     244 mq_notify: refused ENOSYS "not there";
     245 mq_getsetattr: refused ENOSYS "not there";
     246 kexec_load: refused EPERM "needs privileges that apps do not have";
-    247 waitid: refused ENOSYS "not there";
+    247 waitid: full crate::task::wait::waitid;
     248 add_key: refused ENOSYS "not there";
     249 request_key: refused ENOSYS "not there";
     250 keyctl: refused ENOSYS "not there";
@@ -327,7 +327,7 @@ syscalls! {
     319 memfd_create: refused ENOSYS "not there";
     320 kexec_file_load: refused EPERM "needs privileges that apps do not have";
     321 bpf: refused EPERM "needs privileges that apps do not have";
-    322 execveat: refused ENOSYS "not there";
+    322 execveat: full crate::task::exec::execveat;
     323 userfaultfd: refused ENOSYS "not there";
     324 membarrier: refused ENOSYS "not there";
     325 mlock2: refused ENOSYS "not there";
@@ -351,7 +351,7 @@ syscalls! {
     432 fsmount: refused EPERM "needs privileges that apps do not have";
     433 fspick: refused EPERM "needs privileges that apps do not have";
     434 pidfd_open: refused ENOSYS "not there";
-    435 clone3: refused ENOSYS "not there";
+    435 clone3: partial crate::task::clone::clone3 "as clone; no pidfd, no cgroup, no set_tid";
     436 close_range: refused ENOSYS "not there";
     437 openat2: refused ENOSYS "not there";
     438 pidfd_getfd: refused ENOSYS "not there";

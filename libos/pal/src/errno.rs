@@ -14,6 +14,15 @@ impl Errno {
         self.0
     }
 
+    /// What strerror(3) says.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        NAMES
+            .iter()
+            .find(|(n, _, _)| *n == self.0)
+            .map_or("Unknown error", |(_, _, text)| text.trim_end_matches('.'))
+    }
+
     /// What a system call returns for this error.
     #[must_use]
     pub fn to_return(self) -> u64 {
@@ -41,7 +50,7 @@ impl Errno {
 
 impl core::fmt::Debug for Errno {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let name = NAMES.iter().find(|(n, _)| *n == self.0).map_or("E?", |(_, name)| name);
+        let name = NAMES.iter().find(|(n, _, _)| *n == self.0).map_or("E?", |(_, name, _)| name);
         write!(f, "{name}")
     }
 }
@@ -56,7 +65,11 @@ macro_rules! errnos {
             /// As `ERESTARTSYS`, but only restarted where no handler runs.
             pub const ERESTARTNOHAND: Self = Self(514);
         }
-        const NAMES: &[(u16, &str)] = &[$(($number, stringify!($name)),)* (512, "ERESTARTSYS"), (514, "ERESTARTNOHAND")];
+        const NAMES: &[(u16, &str, &str)] = &[
+            $(($number, stringify!($name), $text),)*
+            (512, "ERESTARTSYS", "Interrupted system call."),
+            (514, "ERESTARTNOHAND", "Interrupted system call."),
+        ];
     };
 }
 

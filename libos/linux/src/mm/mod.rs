@@ -2,5 +2,6 @@
 
 pub mod calls;
 pub mod space;
+pub mod vdso;
 
 pub use space::{AddressSpace, Area, Kind};

@@ -1,7 +1,13 @@
 //! Processes and threads.
 
+pub mod clone;
+pub mod elf;
+pub mod exec;
+pub mod exit;
 pub mod process;
+pub mod stack;
 pub mod thread;
+pub mod wait;
 
-pub use process::{FsContext, Identity, Process};
+pub use process::{FsContext, Identity, Process, Status};
 pub use thread::Thread;

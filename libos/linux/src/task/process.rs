@@ -6,6 +6,7 @@ use crate::mm::AddressSpace;
 use crate::signal::ProcessSignals;
 use crate::wait::WaitQueue;
 use crate::{Mutex, Result};
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
@@ -65,8 +66,8 @@ pub struct ProcessState {
     pub job: Option<Status>,
     /// Whether its threads are stopped now.
     pub stopped: bool,
-    /// Parent that is suspended by vfork, to be woken at exec or exit.
-    pub vfork_parent: Option<Arc<Thread>>,
+    /// The parent that lent its host thread to this vfork child, and its registers.
+    pub vfork: Option<Box<super::clone::Lender>>,
 }
 
 /// Resources used, in the units of getrusage(2): CPU time in nanoseconds.
@@ -82,8 +83,10 @@ pub struct Usage {
 pub struct Process {
     /// Process id (thread group id).
     pub pid: u32,
-    /// Parent; dead parents are replaced by process 1.
+    /// Parent; empty once it died.
     pub parent: Mutex<Weak<Process>>,
+    /// Process id of the parent, 1 where there is none.
+    pub parent_id: AtomicU32,
     /// Process group.
     pub group: AtomicU32,
     /// Session.
@@ -162,10 +165,10 @@ impl Process {
         self.space.lock().clone()
     }
 
-    /// Parent's process id, 0 if it has none.
+    /// Parent's process id. Processes without a parent, the initial one too, are children of 1, which is nobody.
     #[must_use]
     pub fn parent_pid(&self) -> u32 {
-        self.parent.lock().upgrade().map_or(0, |p| p.pid)
+        self.parent_id.load(Ordering::Relaxed)
     }
 
     /// Whether it has ended (it may still be a zombie).
@@ -183,7 +186,7 @@ pub struct Registry {
 }
 
 static REGISTRY: Mutex<Registry> =
-    Mutex::new(Registry { processes: BTreeMap::new(), threads: BTreeMap::new(), next: 1 });
+    Mutex::new(Registry { processes: BTreeMap::new(), threads: BTreeMap::new(), next: 2 });
 
 /// Highest process id (`/proc/sys/kernel/pid_max`).
 pub const PID_MAX: u32 = 4_194_304;
@@ -244,4 +247,62 @@ static LIVE: AtomicU32 = AtomicU32::new(0);
 /// Counts a process that begins (`true`) or has ended (`false`). Returns how many live.
 pub fn count_live(begins: bool) -> u32 {
     if begins { LIVE.fetch_add(1, Ordering::SeqCst) + 1 } else { LIVE.fetch_sub(1, Ordering::SeqCst) - 1 }
+}
+
+/// The initial process, with one thread, not yet on a host thread.
+#[must_use]
+pub fn initial(boot: &postern_abi::boot::Boot) -> Arc<Thread> {
+    let pid = allocate_id();
+    let identity = Identity {
+        uid: boot.uid,
+        euid: boot.uid,
+        suid: boot.uid,
+        fsuid: boot.uid,
+        gid: boot.gid,
+        egid: boot.gid,
+        sgid: boot.gid,
+        fsgid: boot.gid,
+        groups: alloc::vec![boot.gid],
+    };
+    let fs = FsContext { cwd: Mutex::new(None), root: Mutex::new(None), umask: AtomicU32::new(0o022) };
+    let process = Arc::new(Process {
+        pid,
+        parent: Mutex::new(Weak::new()),
+        parent_id: AtomicU32::new(1),
+        group: AtomicU32::new(pid),
+        session: AtomicU32::new(pid),
+        terminal: Mutex::new(None),
+        files: FdTable::new(),
+        fs: Arc::new(fs),
+        space: Mutex::new(Arc::new(AddressSpace::default())),
+        signals: ProcessSignals::default(),
+        identity: Mutex::new(identity),
+        state: Mutex::new(ProcessState::default()),
+        changed: WaitQueue::new(),
+        limits: Mutex::new(boot.rlimits),
+        program: Mutex::new(Program::default()),
+        exit_signal: AtomicU32::new(17),
+        has_execed: AtomicU32::new(0),
+        subreaper: AtomicU32::new(0),
+        parent_death_signal: AtomicU32::new(0),
+        started: postern_pal::clock::now(),
+        used: Mutex::new(Usage::default()),
+        used_by_children: Mutex::new(Usage::default()),
+        counters: Default::default(),
+    });
+    adopt(&process, [0; 16], crate::signal::ThreadSignals::default())
+}
+
+/// Makes a new process known, with its first thread.
+pub(super) fn adopt(
+    process: &Arc<Process>,
+    name: [u8; 16],
+    signals: crate::signal::ThreadSignals,
+) -> Arc<Thread> {
+    let thread = Thread::new(process.pid, process.clone(), name, signals);
+    process.state.lock().threads.push(thread.clone());
+    register(process);
+    register_thread(&thread);
+    count_live(true);
+    thread
 }

@@ -23,6 +23,10 @@ pub struct Thread {
     pub robust_list: [AtomicUsize; 2],
     /// The app's FS base, for forks and for threads that run on another's host thread.
     pub fs_base: AtomicU64,
+    /// Where to write its id in its own memory when it starts (`CLONE_CHILD_SETTID`), or 0.
+    pub set_child_tid: AtomicUsize,
+    /// The program to load when it starts in a clean picoprocess.
+    pub pending_program: Mutex<Option<alloc::boxed::Box<super::exec::Plan>>>,
     /// The thread must end before it enters app code again: the process exits or another thread executes a program.
     pub must_exit: AtomicU32,
     host: AtomicU32,
@@ -40,6 +44,8 @@ impl Thread {
             clear_child_tid: AtomicUsize::new(0),
             robust_list: [AtomicUsize::new(0), AtomicUsize::new(0)],
             fs_base: AtomicU64::new(0),
+            set_child_tid: AtomicUsize::new(0),
+            pending_program: Mutex::new(None),
             must_exit: AtomicU32::new(0),
             host: AtomicU32::new(u32::MAX),
         })
@@ -50,8 +56,9 @@ impl Thread {
     /// # Errors
     /// `ESRCH` in a service thread of the keeper, which is no thread of an app.
     pub fn current() -> Result<Arc<Self>> {
-        let task = host_thread::with_task(|task| task.cloned()).ok_or(Errno::ESRCH)?;
-        task.downcast::<Self>().map_err(|_| Errno::ESRCH)
+        let own =
+            |task: Option<&host_thread::Task>| task.and_then(|t| t.downcast_ref::<Arc<Self>>().cloned());
+        host_thread::with_task(own).ok_or(Errno::ESRCH)
     }
 
     /// The host thread it runs on, once it has one.
@@ -63,6 +70,11 @@ impl Thread {
     /// Binds it to a host thread.
     pub fn set_host(&self, id: ThreadId) {
         self.host.store(id.index(), Ordering::Release);
+    }
+
+    /// It has no host thread for a while: a vfork child between its exec and the start of its own picoprocess.
+    pub fn set_host_none(&self) {
+        self.host.store(u32::MAX, Ordering::Release);
     }
 
     /// Makes it look for signals and exit requests, and wakes it if it waits.
