@@ -1,0 +1,45 @@
+//! Asks the monitors of the running apps what their apps use.
+
+use std::time::Duration;
+
+use super::super::backend::Sampler;
+use super::super::command::Event;
+use super::super::data::Sample;
+use super::super::state::HISTORY;
+use super::Events;
+use super::pulse::Pulse;
+
+/// The time between two samples.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Measures for ever, while there is something to measure and someone to see it.
+pub(super) fn run(pulse: &Pulse, out: &Events) {
+    let mut sampler = Sampler::default();
+    let mut before: Option<Vec<Sample>> = None;
+    let mut same = 0;
+    loop {
+        let idle = before.as_ref().is_some_and(Vec::is_empty);
+        pulse.wait((!idle).then_some(INTERVAL));
+        let samples = sampler.sample();
+        // Once a whole graph is level and nothing moves, there is nothing to draw.
+        same = if before.as_ref().is_some_and(|before| look_same(before, &samples)) { same + 1 } else { 0 };
+        if same == 0 || (!samples.is_empty() && same <= HISTORY) {
+            out.send(Event::Running(samples.clone()));
+        }
+        before = Some(samples);
+    }
+}
+
+/// Whether two samples would be drawn the same.
+fn look_same(a: &[Sample], b: &[Sample]) -> bool {
+    let looks = |sample: &Sample| {
+        let uptime = if sample.uptime_s < 60 { sample.uptime_s } else { sample.uptime_s / 60 * 60 };
+        Sample {
+            uptime_s: uptime,
+            cpu_percent: (sample.cpu_percent * 10.0).round(),
+            memory_bytes: sample.memory_bytes >> 18,
+            ..sample.clone()
+        }
+    };
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| looks(a) == looks(b))
+}
