@@ -1,6 +1,7 @@
 //! Where the platform layer calls in: start of the family, system calls, faults, signals, and the keeper's loop.
 
 use crate::call::Call;
+use crate::mm::patch;
 use crate::signal::{self, After};
 use crate::task::{Thread, clone, exec, exit, process};
 use crate::{Errno, Mutex, table};
@@ -14,6 +15,8 @@ use postern_pal::frame::{Exception, Frame};
 use postern_pal::thread::{self as host_thread, Task, ThreadId};
 use postern_pal::{gate, report};
 use zerocopy::FromBytes;
+
+const SIGTRAP: u32 = 5;
 
 struct Linux;
 
@@ -140,11 +143,17 @@ impl Kernel for Linux {
 
     fn system_call(&self, task: &Task, frame: &mut Frame) {
         let thread = thread_of(task);
+        if frame.site != 0 {
+            patch::consider(thread, frame);
+        }
         dispatch(thread, frame);
     }
 
     fn exception(&self, task: &Task, frame: &mut Frame, exception: &Exception) {
         let thread = thread_of(task);
+        if exception.signal == SIGTRAP && patch::retry_breakpoint(thread, frame) {
+            return;
+        }
         signal::fault(thread, frame, exception);
         self.resume(task, frame);
     }

@@ -17,6 +17,13 @@ pub mod id {
 /// Address of the host's `__vdso_clock_gettime`, or 0.
 static VDSO: AtomicUsize = AtomicUsize::new(0);
 
+/// Address of the word that holds the address of the host's `__vdso_clock_gettime` (0 if it has none). Programs find
+/// the function through this word, so that a family that moves to another host needs one store.
+#[must_use]
+pub fn vdso_pointer() -> usize {
+    core::ptr::from_ref(&VDSO).addr()
+}
+
 pub(crate) fn set_vdso(function: usize) {
     VDSO.store(function, Ordering::Relaxed);
 }

@@ -112,6 +112,7 @@ global_asm!(
     "movaps [rsp + 400], xmm13",
     "movaps [rsp + 416], xmm14",
     "movaps [rsp + 432], xmm15",
+    ".global pal_trap_entry",
     "pal_trap_entry:",
     "mov dword ptr gs:[24], 0",
     "mov rdi, rsp",

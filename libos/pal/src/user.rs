@@ -59,6 +59,14 @@ global_asm!(
     "mov [rdi], rsi",
     "xor eax, eax",
     "ret",
+    // fn(ptr, value: u8) -> 0 or nonzero
+    ".global pal_user_store8",
+    ".type pal_user_store8, @function",
+    "pal_user_store8:",
+    "mov ecx, 1",
+    "mov [rdi], sil",
+    "xor eax, eax",
+    "ret",
     // fn(ptr, old: u32, new: u32, seen: *mut u32) -> 0 or nonzero
     ".global pal_user_cmpxchg32",
     ".type pal_user_cmpxchg32, @function",
@@ -85,6 +93,7 @@ unsafe extern "C" {
     fn pal_user_load32(src: usize, out: *mut u32) -> usize;
     fn pal_user_load64(src: usize, out: *mut u64) -> usize;
     fn pal_user_store64(dst: usize, value: u64) -> usize;
+    fn pal_user_store8(dst: usize, value: u8) -> usize;
     fn pal_user_cmpxchg32(ptr: usize, old: u32, new: u32, seen: *mut u32) -> usize;
     pub(crate) safe static pal_user_begin: u8;
     pub(crate) safe static pal_user_end: u8;
@@ -230,7 +239,7 @@ pub fn load_u64(addr: usize) -> Result<u64> {
     if unsafe { pal_user_load64(addr, &raw mut out) } == 0 { Ok(out) } else { Err(Errno::EFAULT) }
 }
 
-/// Writes a 64-bit word.
+/// Writes a 64-bit word; atomic if it is aligned.
 ///
 /// # Errors
 /// `EFAULT`.
@@ -239,6 +248,16 @@ pub fn store_u64(addr: usize, value: u64) -> Result<()> {
     check(addr, 8)?;
     // SAFETY: one store to the user half, faults caught.
     if unsafe { pal_user_store64(addr, value) } == 0 { Ok(()) } else { Err(Errno::EFAULT) }
+}
+
+/// Writes one byte.
+///
+/// # Errors
+/// `EFAULT`.
+pub fn store_u8(addr: usize, value: u8) -> Result<()> {
+    check(addr, 1)?;
+    // SAFETY: one store to the user half, faults caught.
+    if unsafe { pal_user_store8(addr, value) } == 0 { Ok(()) } else { Err(Errno::EFAULT) }
 }
 
 /// Replaces `old` by `new` atomically; returns the value that was there.

@@ -1,6 +1,7 @@
 //! Memory maps of processes: what is mapped where ([`space`]) and the system calls that change it ([`calls`]).
 
 pub mod calls;
+pub mod patch;
 pub mod space;
 pub mod vdso;
 

@@ -1,12 +1,13 @@
 //! The memory map of a process: a record of what the host maps in its user half. The host does the mapping and the
 //! copy on write; the record is for /proc/PID/maps, for brk and mremap, for futex keys and for crash reports.
 
+use super::patch::Pool;
 use crate::fs::{Mapping, OpenFile};
 use crate::{Errno, Mutex, Result};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use postern_pal::mem::{self, Source, bits};
 
 /// Size of a page in bytes.
@@ -21,6 +22,10 @@ pub enum Kind {
     Heap,
     /// `[stack]` of the main thread.
     Stack,
+    /// `[vdso]`.
+    Vdso,
+    /// Trampolines of patched call sites.
+    Trampolines,
 }
 
 /// A range with one protection and one backing.
@@ -56,6 +61,10 @@ pub struct AddressSpace {
     inner: Mutex<Inner>,
     /// Names the space, for private futexes.
     pub id: u64,
+    /// Pages of trampolines.
+    pools: Mutex<Vec<Pool>>,
+    /// Address of the code that is being replaced, or 0.
+    patching: AtomicUsize,
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -74,7 +83,7 @@ pub fn page_up(len: usize) -> Option<usize> {
 
 impl Default for AddressSpace {
     fn default() -> Self {
-        Self { inner: Mutex::new(Inner::default()), id: new_identity() }
+        Self::with(Inner::default(), Vec::new())
     }
 }
 
@@ -135,12 +144,59 @@ impl Inner {
 }
 
 impl AddressSpace {
+    fn with(inner: Inner, pools: Vec<Pool>) -> Self {
+        Self { inner: Mutex::new(inner), id: new_identity(), pools: Mutex::new(pools), patching: AtomicUsize::new(0) }
+    }
+
+    pub(super) fn pools(&self) -> &Mutex<Vec<Pool>> {
+        &self.pools
+    }
+
+    pub(super) fn set_patching(&self, address: usize) {
+        self.patching.store(address, Ordering::SeqCst);
+    }
+
+    pub(super) fn patching(&self, address: usize) -> bool {
+        self.patching.load(Ordering::SeqCst) == address
+    }
+
+    /// Free pages between areas, nearest first below `addr`, then above, at most `reach` away: a few candidates.
+    pub(super) fn free_pages_near(&self, addr: usize, reach: usize) -> Vec<usize> {
+        let inner = self.inner.lock();
+        let mut found = Vec::new();
+        let mut end = None;
+        for area in inner.areas.range(..=addr).rev().map(|(_, a)| a) {
+            if end.is_some_and(|end| area.end < end) {
+                found.extend(end.map(|end: usize| end - PAGE));
+            }
+            end = Some(area.start);
+            if addr.saturating_sub(area.start) > reach || found.len() >= 8 {
+                break;
+            }
+        }
+        found.extend(end.map(|end| end - PAGE).filter(|at| *at > 0x1_0000 && addr - at < reach));
+        let mut start = None;
+        for area in inner.areas.range(addr..).map(|(_, a)| a) {
+            if start.is_some_and(|start| start < area.start) {
+                found.extend(start);
+            }
+            start = Some(area.end);
+            if area.end - addr > reach || found.len() >= 16 {
+                break;
+            }
+        }
+        found.extend(start);
+        found.retain(|at| at.abs_diff(addr) < reach);
+        found
+    }
+
     /// A copy for a forked process. Shared areas keep their identity.
     #[must_use]
     pub fn fork(&self) -> Arc<Self> {
         let inner = self.inner.lock();
         let copy = Inner { areas: inner.areas.clone(), brk_start: inner.brk_start, brk: inner.brk };
-        Arc::new(Self { inner: Mutex::new(copy), id: new_identity() })
+        drop(inner);
+        Arc::new(Self::with(copy, self.pools.lock().clone()))
     }
 
     /// Calls `f` for every area in order of address.

@@ -321,7 +321,7 @@ fn load(thread: &Arc<Thread>, frame: &mut Frame, plan: &Plan) -> Result<()> {
         [at::SECURE, 0],
         [at::MINSIGSTKSZ, (postern_pal::entry::fp_size() + 1024) as u64],
     ];
-    if let Some(address) = vdso::address() {
+    if let Some(address) = vdso::map(&space) {
         auxiliary.push([at::SYSINFO_EHDR, address as u64]);
     }
     let contents = Contents {
