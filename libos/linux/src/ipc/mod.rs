@@ -1,22 +1,75 @@
-//! Pipes, sockets, polling, terminals.
+//! Pipes, sockets, polling, terminals, and the way out to the host's streams.
+//!
+//! [`ring`] is the byte queue below pipes, stream sockets and pseudo-terminals. Readiness is told by
+//! [`crate::wait::WaitQueue`]s; what depends on a host handle is watched by the one thread of [`poller`].
+
+pub mod console;
+pub mod deadline;
+pub mod epoll;
+pub mod eventfd;
+pub mod host_stream;
+pub mod outside;
+pub mod pipe;
+pub mod poll;
+pub mod poller;
+pub mod ring;
+pub mod timerfd;
+
 use crate::Result;
+use crate::fs::Metadata;
 use crate::task::Process;
 use alloc::sync::Arc;
-/// Stub.
-///
-/// # Errors
-/// None.
-pub fn init(_b: &postern_abi::boot::Boot, _p: &Arc<Process>) -> Result<()> {
-    Ok(())
+use core::sync::atomic::{AtomicU64, Ordering};
+
+/// Device number that stat shows for pipes.
+pub const DEV_PIPE: u64 = 14;
+/// Device number that stat shows for sockets.
+pub const DEV_SOCKET: u64 = 8;
+/// Device number that stat shows for event descriptors and the like.
+pub const DEV_ANONYMOUS: u64 = 15;
+
+static NEXT_INODE: AtomicU64 = AtomicU64::new(1000);
+
+/// A fresh inode number for an object without a name.
+#[must_use]
+pub fn next_inode() -> u64 {
+    NEXT_INODE.fetch_add(1, Ordering::Relaxed)
 }
-/// Stub.
-pub fn process_ended(_p: &Arc<Process>) {}
-/// Stub.
-pub mod poller {
-    /// Stub.
-    pub fn service() {
-        loop {
-            postern_pal::thread::park(None);
-        }
+
+/// What stat tells of an object without a name that was made at `created` (`CLOCK_REALTIME`).
+#[must_use]
+pub fn anonymous_metadata(dev: u64, ino: u64, mode: u32, created: [i64; 2], owner: [u32; 2]) -> Metadata {
+    let [uid, gid] = owner;
+    Metadata {
+        dev,
+        ino,
+        mode,
+        nlink: 1,
+        uid,
+        gid,
+        blksize: 4096,
+        atime: created,
+        mtime: created,
+        ctime: created,
+        btime: created,
+        ..Metadata::default()
     }
 }
+
+/// The time of day, for `st_ctime` of what is made now.
+#[must_use]
+pub fn time_of_day() -> [i64; 2] {
+    postern_pal::clock::read(postern_pal::clock::id::REALTIME).unwrap_or([0, 0])
+}
+
+/// Prepares this folder for the initial process: its standard streams and what the poller needs.
+///
+/// # Errors
+/// `EMFILE`.
+pub fn init(boot: &postern_abi::boot::Boot, process: &Arc<Process>) -> Result<()> {
+    poller::init(boot.permissions);
+    console::init(boot, process)
+}
+
+/// A process has ended (its descriptors are closed already).
+pub fn process_ended(_process: &Arc<Process>) {}

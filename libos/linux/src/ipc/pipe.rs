@@ -1,0 +1,392 @@
+//! Pipes and FIFOs: pipe(7), fifo(7).
+
+use super::ring::Ring;
+use super::{DEV_PIPE, anonymous_metadata, next_inode, outside, time_of_day};
+use crate::call::Call;
+use crate::fs::file::{flags, mode};
+use crate::fs::{FileOps, Metadata, OpenFile, Poll};
+use crate::io::{Sink, Source};
+use crate::task::Thread;
+use crate::wait::{self, WaitQueue};
+use crate::{Errno, Mutex, Result};
+use alloc::sync::Arc;
+use core::any::Any;
+use postern_pal::user;
+
+/// Writes of at most this many bytes are not mixed with others' (`PIPE_BUF`).
+pub const PIPE_BUF: usize = 4096;
+const DEFAULT_CAPACITY: usize = 65536;
+/// `/proc/sys/fs/pipe-max-size`.
+pub const MAX_CAPACITY: usize = 1 << 20;
+const SIGPIPE: u32 = 13;
+const FIONREAD: u32 = 0x541b;
+
+struct State {
+    ring: Ring,
+    capacity: usize,
+    readers: u32,
+    writers: u32,
+    /// How often an end was opened: opening a FIFO waits for a change of the other's count.
+    reader_opens: u64,
+    writer_opens: u64,
+}
+
+/// The shared part of a pipe.
+pub struct Pipe {
+    state: Mutex<State>,
+    readable: WaitQueue,
+    writable: WaitQueue,
+}
+
+impl Pipe {
+    fn new() -> Arc<Self> {
+        let state = State {
+            ring: Ring::new(),
+            capacity: DEFAULT_CAPACITY,
+            readers: 0,
+            writers: 0,
+            reader_opens: 0,
+            writer_opens: 0,
+        };
+        Arc::new(Self { state: Mutex::new(state), readable: WaitQueue::new(), writable: WaitQueue::new() })
+    }
+
+    fn wake_all(&self) {
+        self.readable.wake();
+        self.writable.wake();
+    }
+}
+
+/// One open end of a pipe (both ends for a FIFO opened for reading and writing).
+pub struct PipeEnd {
+    pipe: Arc<Pipe>,
+    reads: bool,
+    writes: bool,
+    /// The FIFO it was opened by; `None` for pipe(2).
+    node: Option<Arc<dyn FileOps>>,
+    /// Writers that had been there when the end was opened: no hang-up is reported before one more came and left.
+    writers_seen: u64,
+    ino: u64,
+    created: [i64; 2],
+    owner: [u32; 2],
+}
+
+impl PipeEnd {
+    fn try_read(&self, sink: &mut Sink<'_>) -> Option<Result<usize>> {
+        let mut state = self.pipe.state.lock();
+        let before = state.ring.len();
+        if before == 0 {
+            return (state.writers == 0).then_some(Ok(0));
+        }
+        let result = state.ring.drain(sink, usize::MAX);
+        let (capacity, after) = (state.capacity, state.ring.len());
+        drop(state);
+        // A writer only ever waits for PIPE_BUF bytes or less.
+        if capacity.saturating_sub(before) < PIPE_BUF && capacity.saturating_sub(after) >= PIPE_BUF {
+            self.pipe.writable.wake();
+            if self.writes {
+                self.pipe.readable.wake();
+            }
+        }
+        Some(result)
+    }
+
+    /// One step of a write of `total` bytes of which `done` are written: `None` = must wait.
+    fn try_write(&self, source: &mut Source<'_>, total: usize, done: &mut usize) -> Option<Result<usize>> {
+        let mut state = self.pipe.state.lock();
+        if state.readers == 0 {
+            return Some(Err(Errno::EPIPE));
+        }
+        let room = state.capacity.saturating_sub(state.ring.len());
+        if room == 0 || (total <= PIPE_BUF && room < total - *done) {
+            return None;
+        }
+        let result = state.ring.fill(source, room);
+        drop(state);
+        match result {
+            Ok(count) => *done += count,
+            Err(error) => return Some(if *done > 0 { Ok(*done) } else { Err(error) }),
+        }
+        self.pipe.readable.wake();
+        (source.left() == 0).then_some(Ok(*done))
+    }
+}
+
+impl FileOps for PipeEnd {
+    fn read(&self, thread: &Thread, file: &OpenFile, sink: &mut Sink<'_>, _: Option<u64>) -> Result<usize> {
+        if sink.left() == 0 {
+            return Ok(0);
+        }
+        if let Some(result) = self.try_read(sink) {
+            return result;
+        }
+        if file.is_nonblocking() {
+            return Err(Errno::EAGAIN);
+        }
+        wait::block(thread, &[&self.pipe.readable], None, || self.try_read(sink))
+    }
+
+    fn write(
+        &self,
+        thread: &Thread,
+        file: &OpenFile,
+        source: &mut Source<'_>,
+        _: Option<u64>,
+    ) -> Result<usize> {
+        let total = source.left();
+        if total == 0 {
+            return Ok(0);
+        }
+        let mut done = 0;
+        let result = match self.try_write(source, total, &mut done) {
+            Some(result) => result,
+            None if file.is_nonblocking() => Err(Errno::EAGAIN),
+            None => {
+                wait::block(thread, &[&self.pipe.writable], None, || self.try_write(source, total, &mut done))
+            }
+        };
+        if result == Err(Errno::EPIPE) {
+            outside::send_to_thread(thread, SIGPIPE);
+        }
+        if done > 0 { Ok(done) } else { result }
+    }
+
+    fn poll(&self, _: &OpenFile) -> Poll {
+        let state = self.pipe.state.lock();
+        let mut ready = Poll::empty();
+        if self.reads {
+            if !state.ring.is_empty() {
+                ready |= Poll::IN | Poll::RDNORM;
+            }
+            if state.writers == 0 && state.writer_opens != self.writers_seen {
+                ready |= Poll::HUP;
+            }
+        }
+        if self.writes {
+            if state.capacity.saturating_sub(state.ring.len()) >= PIPE_BUF {
+                ready |= Poll::OUT | Poll::WRNORM;
+            }
+            if state.readers == 0 {
+                ready |= Poll::ERR;
+            }
+        }
+        ready
+    }
+
+    fn wait_queue(&self) -> Option<&WaitQueue> {
+        Some(if self.reads { &self.pipe.readable } else { &self.pipe.writable })
+    }
+
+    fn metadata(&self) -> Result<Metadata> {
+        match &self.node {
+            Some(node) => node.metadata(),
+            None => {
+                let mode = mode::S_IFIFO | 0o600;
+                Ok(anonymous_metadata(DEV_PIPE, self.ino, mode, self.created, self.owner))
+            }
+        }
+    }
+
+    fn ioctl(&self, _: &Thread, _: &OpenFile, request: u32, argument: usize) -> Result<u64> {
+        if request != FIONREAD {
+            return Err(Errno::ENOTTY);
+        }
+        let len = self.pipe.state.lock().ring.len();
+        user::write(argument, &i32::try_from(len).unwrap_or(i32::MAX))?;
+        Ok(0)
+    }
+
+    fn release(&self, _: &OpenFile) {
+        let mut state = self.pipe.state.lock();
+        if self.reads {
+            state.readers = state.readers.saturating_sub(1);
+        }
+        if self.writes {
+            state.writers = state.writers.saturating_sub(1);
+        }
+        if state.readers == 0 && state.writers == 0 {
+            state.ring = Ring::new();
+        }
+        drop(state);
+        self.pipe.wake_all();
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// Whether `ops` is a pipe or FIFO, and its number in `/proc/PID/fd` (`pipe:[N]`) where it has no path.
+#[must_use]
+pub fn number(ops: &dyn FileOps) -> Option<u64> {
+    let end = ops.as_any().downcast_ref::<PipeEnd>()?;
+    end.node.is_none().then_some(end.ino)
+}
+
+/// fcntl(F_GETPIPE_SZ).
+///
+/// # Errors
+/// `EBADF` if it is no pipe.
+pub fn capacity(ops: &dyn FileOps) -> Result<usize> {
+    let end = ops.as_any().downcast_ref::<PipeEnd>().ok_or(Errno::EBADF)?;
+    Ok(end.pipe.state.lock().capacity)
+}
+
+/// fcntl(F_SETPIPE_SZ). Returns the new size: `size` rounded up to a power of two of at least a page.
+///
+/// # Errors
+/// `EBADF` if it is no pipe, `EPERM` above [`MAX_CAPACITY`], `EBUSY` where more is held now, `EINVAL` for 0.
+pub fn set_capacity(ops: &dyn FileOps, size: usize) -> Result<usize> {
+    let end = ops.as_any().downcast_ref::<PipeEnd>().ok_or(Errno::EBADF)?;
+    if size == 0 || size > 1 << 31 {
+        return Err(Errno::EINVAL);
+    }
+    let size = size.max(PIPE_BUF).next_power_of_two();
+    if size > MAX_CAPACITY {
+        return Err(Errno::EPERM);
+    }
+    let mut state = end.pipe.state.lock();
+    if state.ring.len() > size {
+        return Err(Errno::EBUSY);
+    }
+    state.capacity = size;
+    drop(state);
+    end.pipe.wake_all();
+    Ok(size)
+}
+
+/// What the file system keeps for a FIFO node: the pipe of those who have it open.
+pub struct Fifo {
+    pipe: Arc<Pipe>,
+}
+
+impl Fifo {
+    /// For a new FIFO.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self { pipe: Pipe::new() })
+    }
+}
+
+/// Opens a FIFO with open(2) `flags`, waiting for the other end as open does. `node` answers fstat.
+///
+/// # Errors
+/// `ENXIO` for a writer that must not wait while there is no reader; `ERESTARTSYS` when interrupted.
+pub fn open_fifo(
+    fifo: &Fifo,
+    node: Arc<dyn FileOps>,
+    thread: &Thread,
+    status: u32,
+) -> Result<Arc<dyn FileOps>> {
+    let access = status & flags::O_ACCMODE;
+    let reads = access != flags::O_WRONLY;
+    let writes = access != 0;
+    let nonblocking = status & flags::O_NONBLOCK != 0;
+    let pipe = fifo.pipe.clone();
+    let (reader_opens, writer_opens, alone) = {
+        let mut state = pipe.state.lock();
+        if writes && !reads && nonblocking && state.readers == 0 {
+            return Err(Errno::ENXIO);
+        }
+        if reads {
+            state.readers += 1;
+            state.reader_opens += 1;
+        }
+        if writes {
+            state.writers += 1;
+            state.writer_opens += 1;
+        }
+        let alone = if reads { state.writers == 0 } else { state.readers == 0 };
+        (state.reader_opens, state.writer_opens, alone)
+    };
+    pipe.wake_all();
+    let writers_seen = if reads && nonblocking && alone { writer_opens } else { 0 };
+    let end = PipeEnd {
+        pipe,
+        reads,
+        writes,
+        node: Some(node),
+        writers_seen,
+        ino: 0,
+        created: [0; 2],
+        owner: [0; 2],
+    };
+    if alone && !nonblocking && !(reads && writes) {
+        let queue = if reads { &end.pipe.readable } else { &end.pipe.writable };
+        let waited = wait::block(thread, &[queue], None, || {
+            let state = end.pipe.state.lock();
+            let came =
+                if reads { state.writer_opens != writer_opens } else { state.reader_opens != reader_opens };
+            came.then_some(Ok(()))
+        });
+        if let Err(error) = waited {
+            // No OpenFile was made, so nothing else takes the count back.
+            let mut state = end.pipe.state.lock();
+            let count = if reads { &mut state.readers } else { &mut state.writers };
+            *count = count.saturating_sub(1);
+            drop(state);
+            end.pipe.wake_all();
+            return Err(error);
+        }
+    }
+    Ok(Arc::new(end))
+}
+
+/// Both ends of a new pipe: the reading and the writing one.
+#[must_use]
+pub fn pair(status: u32, owner: [u32; 2]) -> (Arc<OpenFile>, Arc<OpenFile>) {
+    let pipe = Pipe::new();
+    {
+        let mut state = pipe.state.lock();
+        state.readers = 1;
+        state.writers = 1;
+        state.reader_opens = 1;
+        state.writer_opens = 1;
+    }
+    let (ino, created) = (next_inode(), time_of_day());
+    let end = |reads: bool| {
+        let pipe = pipe.clone();
+        let end = PipeEnd { pipe, reads, writes: !reads, node: None, writers_seen: 0, ino, created, owner };
+        OpenFile::new(Arc::new(end), status | if reads { 0 } else { flags::O_WRONLY })
+    };
+    (end(true), end(false))
+}
+
+fn make(call: &Call<'_>, status: u32) -> Result<u64> {
+    let known = flags::O_CLOEXEC | flags::O_NONBLOCK | flags::O_DIRECT;
+    if status & !known != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let process = call.process();
+    let owner = {
+        let identity = process.identity.lock();
+        [identity.fsuid, identity.fsgid]
+    };
+    let close_on_exec = status & flags::O_CLOEXEC != 0;
+    let (reader, writer) = pair(status & !flags::O_CLOEXEC, owner);
+    let first = process.add_file(reader, close_on_exec)?;
+    let second =
+        process.add_file(writer, close_on_exec).inspect_err(|_| drop(process.files.remove(first)))?;
+    if let Err(error) = user::write(call.word(0), &[first, second]) {
+        drop(process.files.remove(first));
+        drop(process.files.remove(second));
+        return Err(error);
+    }
+    Ok(0)
+}
+
+/// pipe(2).
+///
+/// # Errors
+/// `EMFILE`, `EFAULT`.
+pub fn pipe(call: &mut Call<'_>) -> Result<u64> {
+    make(call, 0)
+}
+
+/// pipe2(2). `O_DIRECT` is taken as a plain pipe.
+///
+/// # Errors
+/// `EINVAL` for unknown flags, `EMFILE`, `EFAULT`.
+pub fn pipe2(call: &mut Call<'_>) -> Result<u64> {
+    make(call, call.uint(1))
+}
