@@ -165,6 +165,12 @@ impl FdTable {
         removed
     }
 
+    /// One more than the highest descriptor ever used.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.inner.lock().entries.len()
+    }
+
     /// The descriptors in use, with their close-on-exec flags, in order.
     #[must_use]
     pub fn list(&self) -> Vec<(i32, bool)> {
