@@ -1,0 +1,526 @@
+//! The bodies of the messages.
+
+use crate::{Body, limit};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+macro_rules! body {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* } check |$me:ident| $check:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+        #[repr(C)]
+        pub struct $name { $($(#[$field_doc])* pub $field: $type,)* }
+
+        impl Body for $name {
+            fn check(&self) -> bool {
+                let $me = self;
+                $check
+            }
+        }
+    };
+}
+
+/// A rectangle: position and size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Rect {
+    /// Left edge.
+    pub x: i32,
+    /// Top edge.
+    pub y: i32,
+    /// Width; 0 = nothing.
+    pub width: i32,
+    /// Height; 0 = nothing.
+    pub height: i32,
+}
+
+fn in_range(value: i32) -> bool {
+    (-limit::SIZE..=limit::SIZE).contains(&value)
+}
+
+fn is_size(value: i32) -> bool {
+    (0..=limit::SIZE).contains(&value)
+}
+
+impl Rect {
+    fn is_sane(&self) -> bool {
+        in_range(self.x) && in_range(self.y) && is_size(self.width) && is_size(self.height)
+    }
+}
+
+/// What a surface is for: values of [`Commit::role`].
+#[derive(Clone, Copy, Debug)]
+pub struct Role;
+
+#[expect(missing_docs, reason = "Wayland's own names")]
+impl Role {
+    pub const NONE: u32 = 0;
+    pub const TOPLEVEL: u32 = 1;
+    pub const POPUP: u32 = 2;
+    pub const SUBSURFACE: u32 = 3;
+    pub const CURSOR: u32 = 4;
+}
+
+/// Bits of [`Commit::flags`].
+#[derive(Clone, Copy, Debug)]
+pub struct CommitFlag;
+
+impl CommitFlag {
+    /// The app asked for a frame callback.
+    pub const FRAME: u32 = 1 << 0;
+    /// The surface has a buffer. Without: it is unmapped (for a toplevel or popup also: configure me).
+    pub const BUFFER: u32 = 1 << 1;
+    /// The app wants the toplevel maximised.
+    pub const MAXIMIZED: u32 = 1 << 2;
+    /// The app wants the toplevel full screen.
+    pub const FULLSCREEN: u32 = 1 << 3;
+    /// The app wants the toplevel minimised (once).
+    pub const MINIMIZE: u32 = 1 << 4;
+    /// The popup takes an explicit grab with [`Commit::serial`].
+    pub const GRAB: u32 = 1 << 5;
+    /// [`Commit::input`] holds; else the whole surface takes input.
+    pub const INPUT_REGION: u32 = 1 << 6;
+    /// The positioner is reactive.
+    pub const REACTIVE: u32 = 1 << 7;
+    /// The app draws its own decorations.
+    pub const CLIENT_DECORATION: u32 = 1 << 8;
+    /// Every flag there is.
+    pub const ALL: u32 = 0x1ff;
+}
+
+body! {
+    /// See [`crate::Kind::Hello`].
+    Hello {
+        /// [`crate::VERSION`].
+        version: u32,
+    } check |_m| true
+}
+
+body! {
+    /// See [`crate::Kind::Pool`].
+    Pool {
+        /// Number of the pool.
+        pool: u32,
+        /// Zero.
+        reserved: u32,
+        /// Bytes of the memory file that may be used.
+        size: u64,
+    } check |m| m.pool != 0 && m.size > 0 && m.size <= limit::POOL
+}
+
+body! {
+    /// See [`crate::Kind::PoolDestroy`].
+    PoolDestroy {
+        /// Number of the pool.
+        pool: u32,
+    } check |m| m.pool != 0
+}
+
+body! {
+    /// See [`crate::Kind::Commit`]. All of a surface's state; sending it twice changes nothing, except that the
+    /// buffer counts as attached again if its number is new.
+    Commit {
+        /// Number of the surface.
+        surface: u32,
+        /// A [`Role`].
+        role: u32,
+        /// Parent toplevel, parent of the popup or subsurface; 0 = none.
+        parent: u32,
+        /// [`CommitFlag`] bits.
+        flags: u32,
+        /// Number of this attachment of a buffer, for [`BufferRelease`]: new with every wl_surface.attach.
+        buffer: u32,
+        /// Pool of the buffer.
+        pool: u32,
+        /// Byte offset of the buffer in the pool.
+        offset: u32,
+        /// Bytes from line to line.
+        stride: u32,
+        /// Pixels of the buffer.
+        width: i32,
+        /// Pixels of the buffer.
+        height: i32,
+        /// wl_shm format: 0 ARGB8888, 1 XRGB8888, or a DRM fourcc that the host offers.
+        format: u32,
+        /// Buffer scale, 1 to 8.
+        scale: i32,
+        /// wl_output.transform, 0 to 7.
+        transform: u32,
+        /// Serial of the last [`Configure`] that the app acknowledged, or of the input that a grab is for.
+        serial: u32,
+        /// Damage since the last commit, in buffer pixels; one bounding rectangle.
+        damage: Rect,
+        /// wp_viewport source in 1/256 pixel; width 0 = unset.
+        source: Rect256,
+        /// wp_viewport destination; width 0 = unset.
+        destination: [i32; 2],
+        /// Part that is certainly opaque; one rectangle inside it.
+        opaque: Rect,
+        /// Part that takes input, with [`CommitFlag::INPUT_REGION`]; the bounding rectangle.
+        input: Rect,
+        /// xdg window geometry; width 0 = unset.
+        geometry: Rect,
+        /// Smallest size of a toplevel, 0 = any.
+        min_size: [i32; 2],
+        /// Largest size of a toplevel, 0 = any.
+        max_size: [i32; 2],
+        /// Popup: anchor rectangle in the parent's window geometry.
+        anchor_rect: Rect,
+        /// Popup: xdg_positioner anchor and gravity, 0 to 8.
+        anchor: u32,
+        /// See `anchor`.
+        gravity: u32,
+        /// Popup: constraint adjustment bits.
+        constraint: u32,
+        /// Popup: reposition token; a change asks for a new position.
+        token: u32,
+        /// Popup: wanted size. Subsurface: unused.
+        size: [i32; 2],
+        /// Popup: offset from the anchor. Subsurface: position in the parent.
+        position: [i32; 2],
+        /// Subsurface: the sibling (or parent) that it is right above; 0 = top.
+        above: u32,
+        /// Serial of the last configure that was acknowledged (toplevels and popups), 0 = none yet.
+        acked: u32,
+    } check |m| {
+        let rects = [&m.damage, &m.opaque, &m.input, &m.geometry, &m.anchor_rect];
+        let buffer = m.flags & CommitFlag::BUFFER == 0
+            || (m.buffer != 0 && m.pool != 0 && m.width > 0 && m.height > 0 && m.stride > 0);
+        m.surface != 0
+            && m.role <= Role::CURSOR
+            && m.parent != m.surface
+            && m.flags & !CommitFlag::ALL == 0
+            && buffer
+            && is_size(m.width)
+            && is_size(m.height)
+            && (1..=8).contains(&m.scale)
+            && m.transform <= 7
+            && rects.iter().all(|r| r.is_sane())
+            && m.source.is_sane()
+            && m.destination.into_iter().chain(m.min_size).chain(m.max_size).chain(m.size).all(is_size)
+            && m.position.into_iter().all(in_range)
+            && m.anchor <= 8
+            && m.gravity <= 8
+            && m.constraint <= 63
+    }
+}
+
+impl Commit {
+    /// A surface without role or buffer.
+    #[must_use]
+    pub fn empty(surface: u32) -> Self {
+        use zerocopy::FromZeros;
+        Self { surface, scale: 1, ..Self::new_zeroed() }
+    }
+}
+
+/// A rectangle in 1/256 pixel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Rect256 {
+    /// Left edge.
+    pub x: i32,
+    /// Top edge.
+    pub y: i32,
+    /// Width.
+    pub width: i32,
+    /// Height.
+    pub height: i32,
+}
+
+impl Rect256 {
+    fn is_sane(&self) -> bool {
+        let most = limit::SIZE * 256;
+        [self.x, self.y, self.width, self.height].iter().all(|v| (0..=most).contains(v))
+    }
+}
+
+body! {
+    /// See [`crate::Kind::SurfaceDestroy`].
+    SurfaceDestroy {
+        /// Number of the surface.
+        surface: u32,
+    } check |m| m.surface != 0
+}
+
+/// Values of [`Text::field`].
+#[derive(Clone, Copy, Debug)]
+pub struct TextField;
+
+impl TextField {
+    /// Window title.
+    pub const TITLE: u32 = 1;
+    /// Application id.
+    pub const APP_ID: u32 = 2;
+}
+
+body! {
+    /// See [`crate::Kind::Text`].
+    Text {
+        /// Number of the toplevel.
+        surface: u32,
+        /// A [`TextField`].
+        field: u32,
+    } check |m| m.surface != 0 && (1..=2).contains(&m.field)
+}
+
+body! {
+    /// See [`crate::Kind::Cursor`].
+    Cursor {
+        /// wp_cursor_shape_device_v1 shape, or 0.
+        shape: u32,
+        /// Surface with the role cursor, or 0. Neither: hidden.
+        surface: u32,
+        /// Hotspot in the surface.
+        hotspot: [i32; 2],
+        /// Serial of the pointer's enter event.
+        serial: u32,
+    } check |m| m.shape <= 64 && m.hotspot.into_iter().all(in_range)
+}
+
+/// Values of [`Interactive::action`].
+#[derive(Clone, Copy, Debug)]
+pub struct Action;
+
+impl Action {
+    /// Move the window.
+    pub const MOVE: u32 = 1;
+    /// Show the window menu at the given position.
+    pub const MENU: u32 = 2;
+    /// Resize; the xdg_toplevel edge is added to this.
+    pub const RESIZE: u32 = 16;
+}
+
+body! {
+    /// See [`crate::Kind::Interactive`].
+    Interactive {
+        /// Number of the toplevel.
+        surface: u32,
+        /// An [`Action`].
+        action: u32,
+        /// Serial of the input event.
+        serial: u32,
+        /// Position for the menu.
+        x: i32,
+        /// Position for the menu.
+        y: i32,
+    } check |m| m.surface != 0 && matches!(m.action, 1 | 2 | 16..=26) && in_range(m.x) && in_range(m.y)
+}
+
+body! {
+    /// See [`crate::Kind::ClipboardOffer`].
+    ClipboardOffer {
+        /// Serial of the input event that allows it (to the bridge), 0 (to the app).
+        serial: u32,
+    } check |_m| true
+}
+
+body! {
+    /// See [`crate::Kind::ClipboardRequest`].
+    ClipboardRequest {
+        /// Number that the asking side gives the transfer.
+        transfer: u32,
+    } check |m| m.transfer != 0
+}
+
+body! {
+    /// See [`crate::Kind::ClipboardData`].
+    ClipboardData {
+        /// Number of the transfer.
+        transfer: u32,
+        /// 0 more comes, 1 this was the last piece, 2 refused or failed.
+        state: u32,
+    } check |m| m.transfer != 0 && m.state <= 2
+}
+
+body! {
+    /// See [`crate::Kind::Output`].
+    Output {
+        /// Number of the output.
+        output: u32,
+        /// Integer scale.
+        scale: i32,
+        /// Fractional scale in 1/120.
+        fraction: u32,
+        /// wl_output.transform.
+        transform: u32,
+        /// Mode, in pixels.
+        mode: [i32; 2],
+        /// Refresh rate in mHz.
+        refresh: i32,
+        /// wl_output.subpixel.
+        subpixel: u32,
+        /// Size in millimetres.
+        physical: [i32; 2],
+        /// Position and size in the compositor's space.
+        logical: Rect,
+        /// Name, UTF-8, NUL-padded.
+        name: [u8; 32],
+    } check |m| m.output != 0 && (1..=8).contains(&m.scale) && m.transform <= 7
+}
+
+body! {
+    /// See [`crate::Kind::OutputGone`].
+    OutputGone {
+        /// Number of the output.
+        output: u32,
+    } check |m| m.output != 0
+}
+
+body! {
+    /// See [`crate::Kind::Seat`].
+    Seat {
+        /// wl_seat capabilities: 1 pointer, 2 keyboard.
+        capabilities: u32,
+        /// Key repeat, per second.
+        repeat_rate: i32,
+        /// Milliseconds until repeat begins.
+        repeat_delay: i32,
+        /// Bytes of the keymap, 0 = none comes with this message.
+        keymap_size: u32,
+    } check |m| m.capabilities <= 7
+}
+
+/// Bits of [`Configure::states`]: bit n is xdg_toplevel.state n (1 maximized … 9 suspended).
+#[derive(Clone, Copy, Debug)]
+pub struct State;
+
+#[expect(missing_docs, reason = "xdg_toplevel's own names")]
+impl State {
+    pub const MAXIMIZED: u32 = 1 << 1;
+    pub const FULLSCREEN: u32 = 1 << 2;
+    pub const RESIZING: u32 = 1 << 3;
+    pub const ACTIVATED: u32 = 1 << 4;
+}
+
+body! {
+    /// See [`crate::Kind::Configure`].
+    Configure {
+        /// Number of the surface.
+        surface: u32,
+        /// Serial to be acknowledged in a commit.
+        serial: u32,
+        /// Size, 0 = the app decides.
+        width: i32,
+        /// Size, 0 = the app decides.
+        height: i32,
+        /// Popup: position in the parent.
+        x: i32,
+        /// Popup: position in the parent.
+        y: i32,
+        /// Toplevel: [`State`] bits.
+        states: u32,
+        /// Popup: token of the reposition that this answers, 0 = none.
+        token: u32,
+        /// Toplevel: largest useful size, 0 = unknown.
+        bounds: [i32; 2],
+        /// 1 if the compositor draws the decorations.
+        server_decoration: u32,
+    } check |m| m.surface != 0 && is_size(m.width) && is_size(m.height)
+}
+
+body! {
+    /// See [`crate::Kind::Close`].
+    Close {
+        /// Number of the surface.
+        surface: u32,
+    } check |m| m.surface != 0
+}
+
+body! {
+    /// See [`crate::Kind::Frame`].
+    Frame {
+        /// Number of the surface.
+        surface: u32,
+        /// Milliseconds of the compositor's clock.
+        time: u32,
+    } check |m| m.surface != 0
+}
+
+body! {
+    /// See [`crate::Kind::BufferRelease`].
+    BufferRelease {
+        /// [`Commit::buffer`].
+        buffer: u32,
+    } check |m| m.buffer != 0
+}
+
+/// Values of [`Pointer::event`].
+#[derive(Clone, Copy, Debug)]
+pub struct PointerEvent;
+
+impl PointerEvent {
+    /// Entered `surface` at `x`, `y`.
+    pub const ENTER: u32 = 1;
+    /// Left `surface`.
+    pub const LEAVE: u32 = 2;
+    /// Moved to `x`, `y`.
+    pub const MOTION: u32 = 3;
+    /// `button` is pressed (`state` 1) or released (0).
+    pub const BUTTON: u32 = 4;
+    /// Scrolled by `x`, `y` (1/256 unit) and `discrete` (1/120 step); `state` is wl_pointer.axis_source, `button` has
+    /// bit 0 for "stop" of the horizontal and bit 1 of the vertical axis.
+    pub const AXIS: u32 = 5;
+    /// End of events that belong together.
+    pub const FRAME: u32 = 6;
+}
+
+body! {
+    /// See [`crate::Kind::Pointer`].
+    Pointer {
+        /// A [`PointerEvent`].
+        event: u32,
+        /// Surface of enter and leave.
+        surface: u32,
+        /// Serial of enter, leave and button.
+        serial: u32,
+        /// Milliseconds.
+        time: u32,
+        /// Position or scroll distance, 1/256 surface unit.
+        x: i32,
+        /// See `x`.
+        y: i32,
+        /// Linux button code.
+        button: u32,
+        /// See [`PointerEvent`].
+        state: u32,
+        /// Horizontal and vertical wheel steps, in 1/120.
+        discrete: [i32; 2],
+    } check |m| (1..=6).contains(&m.event)
+}
+
+/// Values of [`Key::event`].
+#[derive(Clone, Copy, Debug)]
+pub struct KeyEvent;
+
+impl KeyEvent {
+    /// `surface` got the keyboard; `keys` are held (0 = none).
+    pub const ENTER: u32 = 1;
+    /// `surface` lost the keyboard.
+    pub const LEAVE: u32 = 2;
+    /// `key` is pressed (`state` 1), released (0) or repeated (2).
+    pub const KEY: u32 = 3;
+    /// `modifiers` changed.
+    pub const MODIFIERS: u32 = 4;
+}
+
+body! {
+    /// See [`crate::Kind::Key`].
+    Key {
+        /// A [`KeyEvent`].
+        event: u32,
+        /// Surface of enter and leave.
+        surface: u32,
+        /// Serial.
+        serial: u32,
+        /// Milliseconds.
+        time: u32,
+        /// Linux key code.
+        key: u32,
+        /// Pressed, released or repeated.
+        state: u32,
+        /// Depressed, latched, locked, group.
+        modifiers: [u32; 4],
+        /// Keys that are held at enter.
+        keys: [u32; 8],
+    } check |m| (1..=4).contains(&m.event)
+}

@@ -1,0 +1,22 @@
+//! Bounds that both ends keep.
+
+/// Longest title or application id, in bytes.
+pub const TEXT: usize = 256;
+/// Longest list of MIME types, in bytes.
+pub const MIME_LIST: usize = 1024;
+/// Longest MIME type, in bytes.
+pub const MIME: usize = 128;
+/// Largest piece of clipboard data, in bytes.
+pub const CLIPBOARD_PIECE: usize = 16 * 1024;
+/// Largest clipboard transfer, in bytes.
+pub const CLIPBOARD: usize = 1024 * 1024;
+/// Largest width, height, position or hotspot, in pixels or surface units.
+pub const SIZE: i32 = 16_384;
+/// Largest pool, in bytes.
+pub const POOL: u64 = 2 << 30;
+/// Most pools at one time.
+pub const POOLS: usize = 1024;
+/// Most surfaces at one time.
+pub const SURFACES: usize = 512;
+/// Most toplevels at one time.
+pub const TOPLEVELS: usize = 64;
