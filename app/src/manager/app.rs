@@ -13,13 +13,16 @@ use super::draw::{self, Pen};
 use super::present;
 use super::settings::Settings;
 use super::state::State;
-use super::theme::{self, Themes};
+use super::theme::{self, Themes, Tokens};
 use super::view::View;
 use super::workers::{Started, Workers};
 use crate::library::Surroundings;
 
 /// How often words like "3 minutes ago" are brought up to date.
 const MINUTE: Duration = Duration::from_secs(60);
+
+/// At once, but not zero: the toolkit answers a request without delay with two frames.
+const AT_ONCE: Duration = Duration::from_millis(1);
 
 /// The manager's window.
 pub struct Manager {
@@ -47,7 +50,7 @@ impl Manager {
         theme::set_appearance(ctx, settings.appearance);
         let wake = {
             let ctx = ctx.clone();
-            Arc::new(move || ctx.request_repaint())
+            Arc::new(move || ctx.request_repaint_after(AT_ONCE))
         };
         let Started { workers, events, icons } = Workers::start(around, paths, wake)?;
         Ok(Self {
@@ -105,21 +108,33 @@ impl eframe::App for Manager {
         self.unseen = 0;
         self.workers.set_visible(true);
         let tokens = self.themes.current(ui.ctx());
-        let view = self.view.get_or_insert_with(|| present::view(&self.state));
-        let mut commands = Vec::new();
-        draw::window_ui(ui, view, &mut Pen { tokens: &tokens, icons: &mut self.icons, out: &mut commands });
-        let ctx = ui.ctx().clone();
-        if !commands.is_empty() {
-            self.view = None;
-            ctx.request_repaint();
-        }
-        for command in commands {
-            if let Command::SetAppearance(appearance) = command {
-                theme::set_appearance(&ctx, appearance);
-            }
-            let jobs = apply::apply(&mut self.state, command);
-            self.run(&ctx, jobs);
-        }
-        ctx.request_repaint_after(self.state.next_tick().unwrap_or(MINUTE).min(MINUTE));
+        let jobs = show(ui, &mut self.state, &mut self.view, &tokens, &mut self.icons);
+        self.run(ui.ctx(), jobs);
+        ui.ctx().request_repaint_after(self.state.next_tick().unwrap_or(MINUTE).min(MINUTE));
     }
+}
+
+/// Draws the state, carries out what the user asks for, and returns what is left for the workers.
+pub(super) fn show(
+    ui: &mut egui::Ui,
+    state: &mut State,
+    view: &mut Option<View>,
+    tokens: &Tokens,
+    icons: &mut IconStore,
+) -> Vec<Job> {
+    let shown = view.get_or_insert_with(|| present::view(state));
+    let mut commands = Vec::new();
+    draw::window_ui(ui, shown, &mut Pen { tokens, icons, out: &mut commands });
+    if !commands.is_empty() {
+        *view = None;
+        ui.ctx().request_repaint();
+    }
+    let mut jobs = Vec::new();
+    for command in commands {
+        if let Command::SetAppearance(appearance) = command {
+            theme::set_appearance(ui.ctx(), appearance);
+        }
+        jobs.extend(apply::apply(state, command));
+    }
+    jobs
 }

@@ -12,6 +12,8 @@ mod draw;
 mod present;
 mod settings;
 mod state;
+#[cfg(test)]
+mod tests;
 mod theme;
 mod view;
 mod workers;

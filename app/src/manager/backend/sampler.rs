@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use postern_monitor::control::{Client, ClientError, Status};
-use postern_monitor::paths;
 
 use super::super::data::{Refusal, Sample};
 
@@ -17,8 +16,9 @@ const PATIENCE: Duration = Duration::from_millis(500);
 const MEMORY_EVERY: u64 = 3;
 
 /// Measures all running apps.
-#[derive(Default)]
 pub struct Sampler {
+    /// Where the control sockets are.
+    dir: Option<PathBuf>,
     beat: u64,
     instances: BTreeMap<PathBuf, Instance>,
 }
@@ -33,11 +33,16 @@ struct Instance {
 }
 
 impl Sampler {
+    /// Measures the apps whose control sockets are in this directory.
+    pub fn new(dir: Option<PathBuf>) -> Self {
+        Self { dir, beat: 0, instances: BTreeMap::new() }
+    }
+
     /// Asks every monitor once. Instances of the same app are added up. The order is that of the apps' ids.
     pub fn sample(&mut self) -> Vec<Sample> {
-        let memory = self.beat % MEMORY_EVERY == 0;
+        let memory = self.beat.is_multiple_of(MEMORY_EVERY);
         self.beat = self.beat.wrapping_add(1);
-        let sockets = sockets();
+        let sockets = self.dir.as_deref().map(sockets).unwrap_or_default();
         self.instances.retain(|path, _| sockets.contains(path));
         for path in sockets {
             let instance = self.instances.entry(path.clone()).or_default();
@@ -62,18 +67,18 @@ impl Sampler {
 
 impl Instance {
     /// Brings this instance up to date. One that does not answer in time keeps its last state.
-    fn ask(&mut self, path: &PathBuf, memory: bool) -> Result<(), ClientError> {
-        let mut client = match self.client.take() {
-            Some(client) => client,
-            None => {
-                let client = Client::connect(path)?;
+    fn ask(&mut self, path: &Path, memory: bool) -> Result<(), ClientError> {
+        // The first answer has to have everything.
+        let memory = memory || self.last.is_none();
+        let mut status = match self.client.as_mut().map(|client| client.status(memory)) {
+            Some(Ok(status)) => status,
+            // A new connection tells whether the monitor is gone or only the old one broke.
+            _ => {
+                let client = self.client.insert(Client::connect(path)?);
                 client.set_timeout(PATIENCE)?;
-                client
+                client.status(memory)?
             }
         };
-        // The first answer has to have everything.
-        let mut status = client.status(memory || self.last.is_none())?;
-        self.client = Some(client);
         if let Some(last) = &self.last {
             if status.pss_bytes == 0 {
                 status.pss_bytes = last.pss_bytes;
@@ -89,11 +94,9 @@ impl Instance {
     }
 }
 
-/// The control sockets that are there.
-fn sockets() -> Vec<PathBuf> {
-    let Some(entries) = paths::runtime().ok().and_then(|dir| fs::read_dir(dir).ok()) else {
-        return Vec::new();
-    };
+/// The control sockets in a directory.
+fn sockets(dir: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
     let mut sockets: Vec<PathBuf> = entries
         .flatten()
         .map(|entry| entry.path())
@@ -144,6 +147,11 @@ fn add(all: &mut Sample, more: Sample) {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::os::unix::net::UnixListener;
+
+    use postern_monitor::control::Reply;
+
     use super::*;
 
     fn status(app: &str, instance: &str) -> Status {
@@ -165,6 +173,41 @@ mod tests {
         add(&mut all, translate(&Status { pss_bytes: 30, ..status("foot", "foot-2") }, 5.0));
         assert_eq!((all.cpu_percent, all.memory_bytes, all.processes, all.uptime_s), (15.0, 80, 4, 2));
         assert!(all.restart_needed);
+    }
+
+    /// A monitor that answers every request with the next of these, each a second after the other, and is gone after
+    /// the last.
+    fn serve(path: &Path, answers: Vec<Status>) -> std::thread::JoinHandle<()> {
+        let listener = UnixListener::bind(path).expect("a socket");
+        std::thread::spawn(move || {
+            let (stream, _) = listener.accept().expect("a client");
+            let mut lines = BufReader::new(stream.try_clone().expect("a copy")).lines();
+            for status in answers {
+                lines.next().expect("a request").expect("a line");
+                let reply = serde_json::to_string(&Reply::Status(Box::new(status))).expect("text");
+                writeln!(&stream, "{reply}").expect("sent");
+            }
+        })
+    }
+
+    #[test]
+    fn monitors_are_found_measured_and_forgotten_when_they_die() {
+        let dir = std::env::temp_dir().join(format!("postern-sampler-{}", std::process::id()));
+        fs::create_dir_all(&dir).expect("a directory");
+        // What a dead monitor leaves behind.
+        drop(UnixListener::bind(dir.join("old-1.sock")).expect("a socket"));
+        let first = Status { cpu_us: 1_000_000, pss_bytes: 4096, ..status("foot", "foot-1") };
+        let second = Status { cpu_us: 1_250_000, uptime_ms: 3500, ..status("foot", "foot-1") };
+        let monitor = serve(&dir.join("foot-1.sock"), vec![first, second]);
+        let mut sampler = Sampler::new(Some(dir.clone()));
+        let seen = sampler.sample();
+        assert_eq!(seen.iter().map(|sample| sample.app.as_str()).collect::<Vec<_>>(), ["foot"]);
+        assert!(!dir.join("old-1.sock").exists(), "the dead monitor's socket is removed");
+        let seen = sampler.sample();
+        assert_eq!(seen.first().map(|sample| (sample.cpu_percent, sample.memory_bytes)), Some((25.0, 4096)));
+        monitor.join().expect("the monitor did its work");
+        assert!(sampler.sample().is_empty());
+        let _ = fs::remove_dir_all(dir);
     }
 
     #[test]

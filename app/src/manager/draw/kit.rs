@@ -1,9 +1,12 @@
 //! The building blocks of pages: buttons, switches, cards, chips, graphs.
 
+use std::sync::Arc;
+
 use egui::epaint::{Mesh, RectShape};
+use egui::text::{LayoutJob, TextFormat, TextWrapping};
 use egui::{
-    Align, Align2, Color32, CornerRadius, CursorIcon, FontId, Frame, Id, Layout, Margin, Rect, Response,
-    RichText, Sense, Shape, Stroke, StrokeKind, Ui, Vec2, WidgetInfo, accesskit::Role, pos2, vec2,
+    Align, Align2, Color32, CornerRadius, CursorIcon, FontId, Frame, Galley, Id, Layout, Margin, Pos2, Rect,
+    Response, RichText, Sense, Shape, Stroke, StrokeKind, Ui, Vec2, WidgetInfo, accesskit::Role, pos2, vec2,
 };
 
 use super::super::command::Command;
@@ -214,6 +217,36 @@ pub fn section(ui: &mut Ui, label: &str) {
 /// Text of less weight that wraps.
 pub fn weak(ui: &mut Ui, tokens: &Tokens, text: impl Into<String>) -> Response {
     ui.add(egui::Label::new(RichText::new(text).color(tokens.text_weak).font(theme::small())).wrap())
+}
+
+/// Text in at most so many lines, with an ellipsis where it does not fit.
+pub fn elided(
+    ui: &Ui,
+    text: &str,
+    width: f32,
+    font: FontId,
+    colour: Colour,
+    rows: usize,
+    align: Align,
+) -> Arc<Galley> {
+    let mut job = LayoutJob::single_section(text.to_owned(), TextFormat::simple(font, colour.into()));
+    job.wrap = TextWrapping { max_width: width.max(0.0), max_rows: rows, ..TextWrapping::default() };
+    job.halign = align;
+    ui.painter().layout_job(job)
+}
+
+/// Two lines in the middle of a row: the name, and something about it. Returns where the name ends.
+pub fn two_lines(ui: &Ui, tokens: &Tokens, rect: Rect, name: &str, font: FontId, about: &str) -> Pos2 {
+    const BETWEEN: f32 = 2.0;
+    let name = elided(ui, name, rect.width(), font, tokens.text, 1, Align::Min);
+    let about = elided(ui, about, rect.width(), theme::small(), tokens.text_weak, 1, Align::Min);
+    let height = name.size().y + BETWEEN + about.size().y;
+    let at = pos2(rect.left(), rect.center().y - height / 2.0);
+    let end = at + vec2(name.size().x, name.size().y / 2.0);
+    let below = at + vec2(0.0, name.size().y + BETWEEN);
+    ui.painter().galley(at, name, tokens.text.into());
+    ui.painter().galley(below, about, tokens.text_weak.into());
+    end
 }
 
 /// A small mark with a word.

@@ -4,14 +4,13 @@
 use std::ops::Range;
 
 use egui::accesskit::Role;
-use egui::text::{LayoutJob, TextFormat, TextWrapping};
 use egui::{
     Align, Align2, CornerRadius, CursorIcon, Frame, Id, Key, Margin, Modifiers, Rect, Response, ScrollArea,
     Sense, Stroke, StrokeKind, TextEdit, Ui, UiBuilder, Vec2, WidgetInfo, pos2, vec2,
 };
 
 use super::super::command::{Command, LibraryLayout, Page, Step};
-use super::super::theme::{self, CARD_RADIUS, CONTROL_RADIUS, Colour, GAP, SECTION, Tokens};
+use super::super::theme::{self, CARD_RADIUS, CONTROL_RADIUS, GAP, SECTION, Tokens};
 use super::super::view::{Badge, LibraryView, Tile};
 use super::Pen;
 use super::glyph::Glyph;
@@ -268,7 +267,8 @@ fn grid_tile(ui: &Ui, tile: &Tile, rect: Rect, pen: &mut Pen<'_>) {
     let tokens = pen.tokens;
     let icon = Rect::from_center_size(pos2(rect.center().x, rect.top() + 46.0), Vec2::splat(56.0));
     paint_icon(ui, tile, icon, pen);
-    let name = lines(ui, &tile.app.name, rect.width() - 20.0, 2, tokens.text, Align::Center);
+    let name =
+        kit::elided(ui, &tile.app.name, rect.width() - 20.0, theme::body(), tokens.text, 2, Align::Center);
     let top = if name.rows.len() > 1 { 84.0 } else { 88.0 };
     let bottom = rect.top() + top + name.size().y;
     ui.painter().galley(pos2(rect.center().x, rect.top() + top), name, tokens.text.into());
@@ -284,9 +284,9 @@ fn list_tile(ui: &Ui, tile: &Tile, rect: Rect, pen: &mut Pen<'_>) {
     paint_icon(ui, tile, icon, pen);
     let left = icon.right() + 14.0;
     let room = rect.right() - left - 150.0;
-    let name = lines(ui, &tile.app.name, room, 1, tokens.text, Align::Min);
+    let name = kit::elided(ui, &tile.app.name, room, theme::body(), tokens.text, 1, Align::Min);
     let second = tile.blocked.as_deref().unwrap_or(&tile.comment);
-    let comment = lines_with(ui, second, room, 1, tokens.text_weak, Align::Min, theme::small());
+    let comment = kit::elided(ui, second, room, theme::small(), tokens.text_weak, 1, Align::Min);
     let gap = if second.is_empty() { 0.0 } else { 2.0 + comment.size().y };
     let top = rect.center().y - (name.size().y + gap) / 2.0;
     let below = top + name.size().y + 2.0;
@@ -319,32 +319,4 @@ fn paint_badge(ui: &Ui, tokens: &Tokens, badge: Badge, at: egui::Pos2, anchor: A
     let rect = anchor.anchor_size(at, galley.size() + vec2(14.0, 0.0));
     ui.painter().circle_filled(rect.left_center() + vec2(4.0, 0.5), 3.5, colour);
     ui.painter().galley(rect.min + vec2(14.0, 0.0), galley, colour.into());
-}
-
-/// Text in at most so many lines, with an ellipsis where it does not fit.
-fn lines(
-    ui: &Ui,
-    text: &str,
-    width: f32,
-    rows: usize,
-    colour: Colour,
-    align: Align,
-) -> std::sync::Arc<egui::Galley> {
-    lines_with(ui, text, width, rows, colour, align, theme::body())
-}
-
-fn lines_with(
-    ui: &Ui,
-    text: &str,
-    width: f32,
-    rows: usize,
-    colour: Colour,
-    align: Align,
-    font: egui::FontId,
-) -> std::sync::Arc<egui::Galley> {
-    let mut job = LayoutJob::single_section(text.to_owned(), TextFormat::simple(font, colour.into()));
-    job.wrap =
-        TextWrapping { max_width: width, max_rows: rows, break_anywhere: false, ..TextWrapping::default() };
-    job.halign = align;
-    ui.painter().layout_job(job)
 }

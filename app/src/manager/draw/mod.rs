@@ -10,7 +10,10 @@ mod report;
 mod running;
 mod toasts;
 
-use egui::{CentralPanel, Frame, Key, KeyboardShortcut, Modifiers, Panel, ScrollArea, Ui};
+use egui::{
+    Align, CentralPanel, Frame, Key, KeyboardShortcut, Layout, Modifiers, Panel, Rect, ScrollArea, Sense, Ui,
+    UiBuilder, vec2,
+};
 
 use super::command::{Command, Page};
 use super::theme::{self, Tokens};
@@ -67,13 +70,15 @@ pub fn window_ui(ui: &mut Ui, view: &View, pen: &mut Pen<'_>) {
 
 /// A page that scrolls, with its content in a column of bounded width. `id` keeps the scroll positions apart.
 fn page_ui(ui: &mut Ui, id: (&str, &str), content: impl FnOnce(&mut Ui)) {
+    const ABOVE: f32 = 24.0;
     ScrollArea::vertical().id_salt(id).auto_shrink(false).show(ui, |ui| {
-        let free = (ui.available_width() - theme::PAGE_WIDTH).max(0.0) / 2.0;
-        let side = free.max(theme::SECTION).min(120.0) as i8;
-        Frame::new().inner_margin(egui::Margin::symmetric(side, 24)).show(ui, |ui| {
-            ui.set_max_width(ui.available_width());
-            content(ui);
-        });
+        let whole = ui.available_rect_before_wrap();
+        let width = (whole.width() - 2.0 * theme::SECTION).min(theme::PAGE_WIDTH);
+        let at = whole.min + vec2((whole.width() - width) / 2.0, ABOVE);
+        let column = Rect::from_min_size(at, vec2(width, whole.height() - ABOVE));
+        let mut column = ui.new_child(UiBuilder::new().max_rect(column).layout(Layout::top_down(Align::Min)));
+        content(&mut column);
+        ui.allocate_exact_size(vec2(whole.width(), ABOVE + column.min_rect().height()), Sense::hover());
     });
 }
 

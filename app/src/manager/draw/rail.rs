@@ -127,23 +127,9 @@ fn app_ui(ui: &mut Ui, app: &RailApp, pen: &mut Pen<'_>) {
         rect.right_bottom() - vec2(10.0, 14.0),
     );
     kit::paint_curve(ui, graph, &app.graph.points, tokens.graph_cpu.into(), 1.3);
-    let painter =
-        ui.painter().with_clip_rect(Rect::from_min_max(rect.min, pos2(graph.left() - 6.0, rect.bottom())));
-    painter.text(
-        pos2(left, rect.center().y - 8.0),
-        Align2::LEFT_CENTER,
-        &app.app.name,
-        theme::body(),
-        tokens.text.into(),
-    );
+    let text = Rect::from_min_max(pos2(left, rect.top()), pos2(graph.left() - 6.0, rect.bottom()));
     let numbers = format!("{} · {}", app.cpu, app.memory);
-    painter.text(
-        pos2(left, rect.center().y + 9.0),
-        Align2::LEFT_CENTER,
-        numbers,
-        theme::small(),
-        tokens.text_weak.into(),
-    );
+    kit::two_lines(ui, tokens, text, &app.app.name, theme::body(), &numbers);
     if response.clicked() {
         pen.send(Command::Open(Page::App(app.app.id.clone())));
     }

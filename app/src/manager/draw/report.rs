@@ -42,15 +42,11 @@ pub(super) fn row_ui(ui: &mut Ui, row: &ReportRow, pen: &mut Pen<'_>) {
             tokens.text_weak.into(),
         );
         let left = icon.right() + 14.0;
-        let clip = Rect::from_min_max(rect.min, pos2(when.left() - 12.0, rect.bottom()));
-        let painter = ui.painter().with_clip_rect(clip);
-        let top = pos2(left, rect.center().y - 9.0);
-        let name = painter.text(top, Align2::LEFT_CENTER, &row.app.name, theme::strong(), tokens.text.into());
+        let text = Rect::from_min_max(pos2(left, rect.top()), pos2(when.left() - 24.0, rect.bottom()));
+        let end = kit::two_lines(ui, tokens, text, &row.app.name, theme::strong(), &row.summary);
         if row.fresh {
-            painter.circle_filled(name.right_center() + egui::vec2(12.0, 0.0), 4.0, tokens.bad);
+            ui.painter().circle_filled(end + egui::vec2(12.0, 0.0), 4.0, tokens.bad);
         }
-        let below = pos2(left, rect.center().y + 9.0);
-        painter.text(below, Align2::LEFT_CENTER, &row.summary, theme::small(), tokens.text_weak.into());
     });
     if response.clicked() {
         pen.send(Command::Open(Page::Report(row.id.clone())));

@@ -104,24 +104,10 @@ fn columns_ui(ui: &mut Ui, row: &RunningRow, rect: Rect, pen: &mut Pen<'_>) {
             tokens.text_weak.into(),
         );
     }
-    let clip = Rect::from_min_max(rect.min, pos2(text_right, rect.bottom()));
-    let painter = ui.painter().with_clip_rect(clip);
     let left = icon.right() + 14.0;
+    let text = Rect::from_min_max(pos2(left, rect.top()), pos2(text_right, rect.bottom()));
     let about = format!("{} · {}", row.uptime, row.processes);
-    painter.text(
-        pos2(left, rect.center().y - 9.0),
-        Align2::LEFT_CENTER,
-        &row.app.name,
-        theme::strong(),
-        tokens.text.into(),
-    );
-    painter.text(
-        pos2(left, rect.center().y + 9.0),
-        Align2::LEFT_CENTER,
-        about,
-        theme::small(),
-        tokens.text_weak.into(),
-    );
+    kit::two_lines(ui, tokens, text, &row.app.name, theme::strong(), &about);
     let mut child =
         ui.new_child(UiBuilder::new().max_rect(stop).layout(Layout::right_to_left(Align::Center)));
     let label = if row.stopping { "Stopping" } else { "Stop" };

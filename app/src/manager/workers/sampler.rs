@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::backend::Sampler;
+use super::super::backend::{self, Sampler};
 use super::super::command::Event;
 use super::super::data::Sample;
 use super::super::state::HISTORY;
@@ -14,7 +14,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Measures for ever, while there is something to measure and someone to see it.
 pub(super) fn run(pulse: &Pulse, out: &Events) {
-    let mut sampler = Sampler::default();
+    let mut sampler = Sampler::new(backend::socket_dir());
     let mut before: Option<Vec<Sample>> = None;
     let mut same = 0;
     loop {

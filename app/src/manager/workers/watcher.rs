@@ -9,8 +9,8 @@ use std::time::Duration;
 use notify::event::{AccessKind, AccessMode};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 
-use super::super::backend;
 use super::super::command::Event;
+use super::super::{APP_ID, backend};
 use super::Events;
 use super::pulse::Pulse;
 use crate::library::{self, Surroundings};
@@ -129,7 +129,10 @@ fn subjects_of<'a>(path: &'a Path, places: &'a [Place]) -> impl Iterator<Item = 
 fn read(subject: Subject, around: &Surroundings, pulse: &Pulse, out: &Events) {
     match subject {
         Subject::Library => {
-            out.send(Event::Library(Arc::new(library::installed_apps(around))));
+            let mut apps = library::installed_apps(around);
+            // The manager does not launch itself.
+            apps.retain(|app| app.id != APP_ID);
+            out.send(Event::Library(Arc::new(apps)));
             out.send(Event::IconsChanged);
         }
         Subject::Manifests => out.send(Event::ManifestsChanged),
