@@ -69,11 +69,13 @@ impl CommitFlag {
     pub const FRAME: u32 = 1 << 0;
     /// The surface has a buffer. Without: it is unmapped (for a toplevel or popup also: configure me).
     pub const BUFFER: u32 = 1 << 1;
-    /// The app wants the toplevel maximised.
+    /// The app wants the toplevel maximised. The change from one commit to the next is the request, so the display
+    /// server sets and clears this also as [`Configure::states`] tells.
     pub const MAXIMIZED: u32 = 1 << 2;
-    /// The app wants the toplevel full screen.
+    /// The app wants the toplevel full screen; as with `MAXIMIZED`. Refused without recent input, by sending the last
+    /// configure again.
     pub const FULLSCREEN: u32 = 1 << 3;
-    /// The app wants the toplevel minimised (once).
+    /// The app wants the toplevel minimised: set in one commit only.
     pub const MINIMIZE: u32 = 1 << 4;
     /// The popup takes an explicit grab with [`Commit::serial`].
     pub const GRAB: u32 = 1 << 5;
@@ -117,7 +119,8 @@ body! {
 
 body! {
     /// See [`crate::Kind::Commit`]. All of a surface's state; sending it twice changes nothing, except that the
-    /// buffer counts as attached again if its number is new.
+    /// buffer counts as attached again if its number is new. Subsurfaces are never synchronised on the outside: the
+    /// display server holds back commits of synchronised ones and sends the children just before their parent.
     Commit {
         /// Number of the surface.
         surface: u32,
@@ -145,11 +148,11 @@ body! {
         scale: i32,
         /// wl_output.transform, 0 to 7.
         transform: u32,
-        /// Serial of the last [`Configure`] that the app acknowledged, or of the input that a grab is for.
+        /// Serial of the input event that the popup's grab is for.
         serial: u32,
         /// Damage since the last commit, in buffer pixels; one bounding rectangle.
         damage: Rect,
-        /// wp_viewport source in 1/256 pixel; width 0 = unset.
+        /// wp_viewport source in 1/256 surface unit (after scale and transform); width 0 = unset.
         source: Rect256,
         /// wp_viewport destination; width 0 = unset.
         destination: [i32; 2],
@@ -179,7 +182,8 @@ body! {
         position: [i32; 2],
         /// Subsurface: the sibling (or parent) that it is right above; 0 = top.
         above: u32,
-        /// Serial of the last configure that was acknowledged (toplevels and popups), 0 = none yet.
+        /// Serial of the last configure that was acknowledged (toplevels and popups), 0 = none yet. One that the bridge
+        /// has not sent (of an earlier bridge) is ignored.
         acked: u32,
     } check |m| {
         let rects = [&m.damage, &m.opaque, &m.input, &m.geometry, &m.anchor_rect];
@@ -369,7 +373,7 @@ body! {
 body! {
     /// See [`crate::Kind::Seat`].
     Seat {
-        /// wl_seat capabilities: 1 pointer, 2 keyboard.
+        /// wl_seat capabilities: bit 0 pointer, bit 1 keyboard.
         capabilities: u32,
         /// Key repeat, per second.
         repeat_rate: i32,

@@ -9,6 +9,19 @@
 //! display with a report. The state of a window is never spread over messages: a [`Commit`] carries all of a
 //! surface's state, so sending every pool, surface and text again ("replay") rebuilds all windows in a new bridge.
 //!
+//! **Start and replay.** The bridge sends [`Hello`] when it starts. The display server answers every `Hello` with one of
+//! its own and then says everything again: pools, surfaces (parents before children), texts, the cursor. A bridge
+//! drops what it gets before that answer, so a queue left over from a bridge that died does no harm. Attachments that
+//! are no surface's current one count as released when a `Hello` arrives: the bridge that would have said so is gone.
+//!
+//! **Input serials** are the compositor's own, passed through, and come back in [`Cursor`], [`Interactive`],
+//! [`ClipboardOffer`] and [`Commit::serial`]. A bridge that gets one of an earlier compositor does nothing worse than
+//! ask for something that is then refused.
+//!
+//! **Clipboard.** Who owns something to paste sends [`ClipboardOffer`]; the other side asks with [`ClipboardRequest`]
+//! under a number of its own choice, and is answered with [`ClipboardData`] pieces under that number until one has a
+//! state other than 0. Only text types cross (see [`limit::TEXT_TYPES`]), and only as the app's permissions say.
+//!
 //! Numbers: surfaces, pools and buffers are named by nonzero `u32`s that the display server chooses. A number is used
 //! again only after its destruction was sent. Coordinates of surfaces are in surface-local units, those of buffers in
 //! pixels, of pointers in 1/256 of a surface-local unit.
@@ -182,15 +195,17 @@ macro_rules! messages {
 messages! {
     /// First message of each end.
     Hello = 1 Both payload 0, handle false;
-    /// A memory file that holds pixels. Sent again with a larger size when it grew.
+    /// A memory file that holds pixels, open for reading and writing and sealed against shrinking (the bridge adds
+    /// that seal itself where it is missing). Sent again, with the same file, when it grew.
     Pool = 2 ToBridge payload 0, handle true;
     /// The pool is not used by new commits any more. Buffers that the host still shows stay valid.
     PoolDestroy = 3 ToBridge payload 0, handle false;
-    /// The whole state of a surface.
+    /// The whole state of a surface. A child whose parent is not known or not mapped yet waits for it. A commit with a
+    /// buffer that comes before the compositor has configured the window waits for that, so replay needs no care.
     Commit = 4 ToBridge payload 0, handle false;
     /// The surface is gone.
     SurfaceDestroy = 5 ToBridge payload 0, handle false;
-    /// Title or application id of a toplevel, UTF-8.
+    /// Title or application id of a toplevel, UTF-8. May come before the surface's first commit.
     Text = 6 ToBridge payload limit::TEXT, handle false;
     /// What the pointer looks like over the app's surfaces.
     Cursor = 7 ToBridge payload 0, handle false;
@@ -206,15 +221,18 @@ messages! {
     Output = 12 ToApp payload 0, handle false;
     /// An output is gone.
     OutputGone = 13 ToApp payload 0, handle false;
-    /// Input devices; the handle is the keymap (xkb text), if there is a keyboard.
+    /// Input devices; the handle is the keymap (xkb text, NUL-terminated), if [`Seat::keymap_size`] is not 0: a sealed
+    /// memory file.
     Seat = 14 ToApp payload 0, handle true;
     /// The compositor wants a toplevel or popup to have this size and state.
     Configure = 15 ToApp payload 0, handle false;
     /// The user closed the toplevel, or the compositor dismissed the popup.
     Close = 16 ToApp payload 0, handle false;
-    /// A good time to draw the next frame of the surface: answers all frame requests up to the last commit.
+    /// A good time to draw the next frame of the surface: answers every [`CommitFlag::FRAME`] so far. One is sent for
+    /// any number of commits with that flag.
     Frame = 17 ToApp payload 0, handle false;
-    /// The buffer is not read any more.
+    /// The attachment is not read any more. Sent exactly once for every attachment number, also when its surface is
+    /// destroyed. The pixels belong to the app again.
     BufferRelease = 18 ToApp payload 0, handle false;
     /// Pointer input.
     Pointer = 19 ToApp payload 0, handle false;

@@ -12,11 +12,13 @@ pub const CLIPBOARD_PIECE: usize = 16 * 1024;
 pub const CLIPBOARD: usize = 1024 * 1024;
 /// Largest width, height, position or hotspot, in pixels or surface units.
 pub const SIZE: i32 = 16_384;
-/// Largest pool, in bytes.
-pub const POOL: u64 = 2 << 30;
+/// Largest pool, in bytes: what wl_shm can say.
+pub const POOL: u64 = 0x7fff_ffff;
 /// Most pools at one time.
 pub const POOLS: usize = 1024;
 /// Most surfaces at one time.
 pub const SURFACES: usize = 512;
 /// Most toplevels at one time.
 pub const TOPLEVELS: usize = 64;
+/// The MIME types that cross, best first.
+pub const TEXT_TYPES: [&str; 5] = ["text/plain;charset=utf-8", "UTF8_STRING", "text/plain", "STRING", "TEXT"];
