@@ -8,12 +8,15 @@ pub mod deadline;
 pub mod epoll;
 pub mod eventfd;
 pub mod host_stream;
+pub mod inet;
 pub mod outside;
 pub mod pipe;
 pub mod poll;
 pub mod poller;
 pub mod ring;
+pub mod socket;
 pub mod timerfd;
+pub mod unix;
 
 use crate::Result;
 use crate::fs::Metadata;

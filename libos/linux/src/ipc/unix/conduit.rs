@@ -1,0 +1,515 @@
+//! One direction of a connection inside the family: bytes (stream) or packets (datagram, seqpacket) with the files
+//! and credentials that travel with them.
+
+use super::garbage;
+use crate::fs::OpenFile;
+use crate::io::{Sink, Source};
+use crate::ipc::ring::Ring;
+use crate::wait::WaitQueue;
+use crate::{Errno, Mutex, Result};
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+/// Default `SO_SNDBUF` and `SO_RCVBUF` (`/proc/sys/net/core/wmem_default`).
+pub const DEFAULT_BUFFER: usize = 212_992;
+/// Most packets that wait in one queue (`/proc/sys/net/unix/max_dgram_qlen`).
+const MAX_PACKETS: usize = 512;
+
+/// Who sent something: unix(7)'s `struct ucred`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "ucred's own")]
+pub struct Credentials {
+    pub pid: u32,
+    pub uid: u32,
+    pub gid: u32,
+}
+
+impl Credentials {
+    /// What Linux shows where none were sent.
+    pub const NOBODY: Self = Self { pid: 0, uid: 65534, gid: 65534 };
+}
+
+/// What travels with a message besides its bytes.
+#[derive(Default)]
+pub struct Attachment {
+    /// Files (`SCM_RIGHTS`).
+    pub files: Vec<Arc<OpenFile>>,
+    /// The sender; `None` where nobody asked for it.
+    pub credentials: Option<Credentials>,
+    /// Address of the sender.
+    pub from: Option<Arc<[u8]>>,
+}
+
+/// What a receive took.
+#[derive(Default)]
+pub struct Taken {
+    /// Bytes put into the sink.
+    pub count: usize,
+    /// Bytes of the packet, which may be more; the same as `count` in a stream.
+    pub whole: usize,
+    /// What came along.
+    pub attachment: Attachment,
+}
+
+/// Files that belong to the bytes `start..end` of a stream.
+struct Mark {
+    start: u64,
+    end: u64,
+    files: Vec<Arc<OpenFile>>,
+}
+
+struct Packet {
+    data: Vec<u8>,
+    attachment: Attachment,
+}
+
+struct Flow {
+    ring: Ring,
+    /// Bytes of the stream that were read so far.
+    position: u64,
+    marks: VecDeque<Mark>,
+    /// From which byte on which credentials hold.
+    senders: VecDeque<(u64, Credentials)>,
+    packets: VecDeque<Packet>,
+    /// Bytes in `packets`.
+    held: usize,
+    limit: usize,
+    /// The writer will send no more.
+    ended: bool,
+    /// The reader will take no more.
+    refused: bool,
+    /// The reader's next read fails with `ECONNRESET`.
+    reset: bool,
+    /// Writers of others' datagram queues, to be woken when there is room.
+    waiting: Vec<Arc<WaitQueue>>,
+}
+
+/// One direction of a connection, or the receive queue of a datagram socket.
+pub struct Conduit {
+    flow: Mutex<Flow>,
+    /// Queue of the receiving socket.
+    reader: Arc<WaitQueue>,
+    /// Queue of the sending socket, where there is only one.
+    writer: Option<Arc<WaitQueue>>,
+    /// The receiver wants to know who sends (`SO_PASSCRED`, or not known yet).
+    wants_credentials: AtomicBool,
+}
+
+impl Conduit {
+    /// A conduit from the socket with queue `writer` to the one with queue `reader`.
+    #[must_use]
+    pub fn new(reader: &Arc<WaitQueue>, writer: Option<&Arc<WaitQueue>>) -> Arc<Self> {
+        let flow = Flow {
+            ring: Ring::new(),
+            position: 0,
+            marks: VecDeque::new(),
+            senders: VecDeque::new(),
+            packets: VecDeque::new(),
+            held: 0,
+            limit: DEFAULT_BUFFER,
+            ended: false,
+            refused: false,
+            reset: false,
+            waiting: Vec::new(),
+        };
+        Arc::new(Self {
+            flow: Mutex::new(flow),
+            reader: reader.clone(),
+            writer: writer.cloned(),
+            wants_credentials: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether senders must tell who they are.
+    #[inline]
+    #[must_use]
+    pub fn wants_credentials(&self) -> bool {
+        self.wants_credentials.load(Ordering::Relaxed)
+    }
+
+    /// Sets whether senders must tell who they are.
+    pub fn want_credentials(&self, want: bool) {
+        self.wants_credentials.store(want, Ordering::Relaxed);
+    }
+
+    /// Sets how many bytes may wait.
+    pub fn set_limit(&self, limit: usize) {
+        self.flow.lock().limit = limit;
+    }
+
+    fn wake_writer(&self, waiting: Vec<Arc<WaitQueue>>) {
+        if let Some(writer) = &self.writer {
+            writer.wake();
+        }
+        for queue in waiting {
+            queue.wake();
+        }
+    }
+
+    /// Writes bytes of a stream as far as there is room; the attachment goes with the first of them. `None` = full.
+    ///
+    /// # Errors
+    /// `EPIPE` where nobody reads; `EFAULT`.
+    pub fn write(&self, source: &mut Source<'_>, attachment: &mut Attachment) -> Option<Result<usize>> {
+        let mut guard = self.flow.lock();
+        let flow = &mut *guard;
+        if flow.refused || flow.ended {
+            return Some(Err(Errno::EPIPE));
+        }
+        let room = flow.limit.saturating_sub(flow.ring.len());
+        if room == 0 {
+            return None;
+        }
+        let start = flow.position + flow.ring.len() as u64;
+        let count = match flow.ring.fill(source, room) {
+            Ok(count) => count,
+            Err(error) => return Some(Err(error)),
+        };
+        if !attachment.files.is_empty() && count > 0 {
+            let files = core::mem::take(&mut attachment.files);
+            flow.marks.push_back(Mark { start, end: start + count as u64, files });
+        }
+        if let Some(credentials) = attachment.credentials
+            && flow.senders.back().is_none_or(|(_, last)| *last != credentials)
+        {
+            flow.senders.push_back((start, credentials));
+        }
+        drop(guard);
+        self.reader.wake();
+        Some(Ok(count))
+    }
+
+    /// Reads bytes of a stream: not across a change of sender if `by_sender`, and not past bytes that came with
+    /// files. `None` = nothing there yet.
+    ///
+    /// # Errors
+    /// `ECONNRESET` once after the peer closed with unread data; `EFAULT`.
+    pub fn read(
+        &self,
+        sink: &mut Sink<'_>,
+        peek: bool,
+        skip: usize,
+        by_sender: bool,
+    ) -> Option<Result<Taken>> {
+        let mut guard = self.flow.lock();
+        let flow = &mut *guard;
+        let before = flow.ring.len();
+        if before <= skip {
+            return if core::mem::take(&mut flow.reset) {
+                Some(Err(Errno::ECONNRESET))
+            } else {
+                (flow.ended || flow.refused).then(|| Ok(Taken::default()))
+            };
+        }
+        let at = flow.position + skip as u64;
+        let mut end = flow.position + before as u64;
+        let want = at.saturating_add(sink.left() as u64);
+        let mark = flow.marks.iter().position(|m| m.end > at && m.start < want);
+        if let Some(mark) = mark.and_then(|i| flow.marks.get(i)) {
+            end = end.min(mark.end);
+        }
+        let mut credentials = None;
+        if by_sender {
+            for (from, who) in &flow.senders {
+                if *from <= at {
+                    credentials = Some(*who);
+                } else {
+                    end = end.min(*from);
+                    break;
+                }
+            }
+        }
+        let max = usize::try_from(end - at).unwrap_or(usize::MAX);
+        let result = flow.ring.peek(sink, skip, max);
+        let count = match result {
+            Ok(count) => count,
+            Err(error) => return Some(Err(error)),
+        };
+        let mut attachment = Attachment { files: Vec::new(), credentials, from: None };
+        if count > 0
+            && let Some(mark) = mark.and_then(|i| flow.marks.get_mut(i))
+        {
+            attachment.files = if peek { mark.files.clone() } else { core::mem::take(&mut mark.files) };
+        }
+        if peek {
+            return Some(Ok(Taken { count, whole: count, attachment }));
+        }
+        flow.ring.skip(count);
+        flow.position += count as u64;
+        while flow.marks.front().is_some_and(|m| m.end <= flow.position || m.files.is_empty()) {
+            flow.marks.pop_front();
+        }
+        while flow.senders.get(1).is_some_and(|(from, _)| *from <= flow.position) {
+            flow.senders.pop_front();
+        }
+        let half = flow.limit / 2;
+        let crossed = before > half && flow.ring.len() <= half;
+        drop(guard);
+        if crossed {
+            self.wake_writer(Vec::new());
+        }
+        Some(Ok(Taken { count, whole: count, attachment }))
+    }
+
+    /// Puts a packet into the queue; `data` is taken only if it succeeds. `None` = full; then `waiter` is woken
+    /// when there is room.
+    ///
+    /// # Errors
+    /// `EPIPE` where nobody reads; `EMSGSIZE` if it can never fit.
+    pub fn put(
+        &self,
+        data: &mut Vec<u8>,
+        attachment: &mut Attachment,
+        waiter: &Arc<WaitQueue>,
+    ) -> Option<Result<usize>> {
+        let mut flow = self.flow.lock();
+        if flow.refused || flow.ended {
+            return Some(Err(Errno::EPIPE));
+        }
+        let len = data.len();
+        if len > flow.limit {
+            return Some(Err(Errno::EMSGSIZE));
+        }
+        if flow.packets.len() >= MAX_PACKETS || flow.held + len > flow.limit {
+            if self.writer.is_none() && !flow.waiting.iter().any(|q| Arc::ptr_eq(q, waiter)) {
+                flow.waiting.push(waiter.clone());
+            }
+            return None;
+        }
+        flow.held += len;
+        let (data, attachment) = (core::mem::take(data), core::mem::take(attachment));
+        flow.packets.push_back(Packet { data, attachment });
+        drop(flow);
+        self.reader.wake();
+        Some(Ok(len))
+    }
+
+    /// Takes a packet; what does not fit into the sink is dropped. `None` = nothing there yet.
+    ///
+    /// # Errors
+    /// `ECONNRESET` once after the peer closed with unread data; `EFAULT`.
+    pub fn take(&self, sink: &mut Sink<'_>, peek: bool) -> Option<Result<Taken>> {
+        let mut flow = self.flow.lock();
+        if peek && let Some(packet) = flow.packets.front() {
+            let attachment = Attachment {
+                files: packet.attachment.files.clone(),
+                credentials: packet.attachment.credentials,
+                from: packet.attachment.from.clone(),
+            };
+            let whole = packet.data.len();
+            return Some(sink.put(&packet.data).map(|count| Taken { count, whole, attachment }));
+        }
+        let Some(packet) = flow.packets.pop_front() else {
+            return if core::mem::take(&mut flow.reset) {
+                Some(Err(Errno::ECONNRESET))
+            } else {
+                (flow.ended || flow.refused).then(|| Ok(Taken::default()))
+            };
+        };
+        let whole = packet.data.len();
+        let full = flow.packets.len() + 1 >= MAX_PACKETS || flow.held > flow.limit / 2;
+        flow.held -= whole;
+        let waiting = core::mem::take(&mut flow.waiting);
+        drop(flow);
+        if full || !waiting.is_empty() {
+            self.wake_writer(waiting);
+        }
+        Some(sink.put(&packet.data).map(|count| Taken { count, whole, attachment: packet.attachment }))
+    }
+
+    /// Whether a read would return something now (data, an end or an error).
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        let flow = self.flow.lock();
+        !flow.ring.is_empty() || !flow.packets.is_empty() || flow.ended || flow.refused || flow.reset
+    }
+
+    /// Whether there is enough room that a writer should go on, or writing fails at once. Where there is not,
+    /// `waiter` is woken when there is.
+    #[must_use]
+    pub fn is_writable(&self, waiter: &Arc<WaitQueue>) -> bool {
+        let mut flow = self.flow.lock();
+        let used = flow.ring.len().max(flow.held);
+        let writable = flow.refused || (used <= flow.limit / 2 && flow.packets.len() < MAX_PACKETS);
+        if !writable && self.writer.is_none() && !flow.waiting.iter().any(|q| Arc::ptr_eq(q, waiter)) {
+            flow.waiting.push(waiter.clone());
+        }
+        writable
+    }
+
+    /// Whether the writer has ended.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.flow.lock().ended
+    }
+
+    /// Whether the reader takes no more.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.flow.lock().refused
+    }
+
+    /// Whether the next read fails.
+    #[must_use]
+    pub fn is_reset(&self) -> bool {
+        self.flow.lock().reset
+    }
+
+    /// Takes the error that the next read would report, for `SO_ERROR`.
+    #[must_use]
+    pub fn take_reset(&self) -> bool {
+        core::mem::take(&mut self.flow.lock().reset)
+    }
+
+    /// Bytes that can be read: all of a stream, or the first packet's (`FIONREAD`).
+    #[must_use]
+    pub fn readable_bytes(&self) -> usize {
+        let flow = self.flow.lock();
+        flow.packets.front().map_or(flow.ring.len(), |p| p.data.len())
+    }
+
+    /// Bytes that wait to be read (`SIOCOUTQ` of the writer).
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let flow = self.flow.lock();
+        flow.ring.len() + flow.held
+    }
+
+    /// The writer sends no more. With `reset`, the reader's next read after the data fails.
+    pub fn end(&self, reset: bool) {
+        {
+            let mut flow = self.flow.lock();
+            flow.ended = true;
+            flow.reset |= reset;
+        }
+        self.reader.wake();
+        self.wake_writer(Vec::new());
+    }
+
+    /// The reader takes no more; what is held stays readable.
+    pub fn refuse(&self) {
+        let waiting = {
+            let mut flow = self.flow.lock();
+            flow.refused = true;
+            core::mem::take(&mut flow.waiting)
+        };
+        self.reader.wake();
+        self.wake_writer(waiting);
+    }
+
+    /// The reader is gone: drops everything. Returns whether there was anything.
+    pub fn discard(&self) -> bool {
+        let mut files = Vec::new();
+        let (any, waiting) = {
+            let mut flow = self.flow.lock();
+            flow.refused = true;
+            let any = !flow.ring.is_empty() || !flow.packets.is_empty();
+            flow.ring = Ring::new();
+            flow.held = 0;
+            for mut mark in core::mem::take(&mut flow.marks) {
+                files.append(&mut mark.files);
+            }
+            for mut packet in core::mem::take(&mut flow.packets) {
+                files.append(&mut packet.attachment.files);
+            }
+            (any, core::mem::take(&mut flow.waiting))
+        };
+        self.wake_writer(waiting);
+        garbage::bury(files);
+        any
+    }
+
+    /// Calls `visit` for every file held.
+    pub fn for_each_file(&self, mut visit: impl FnMut(&Arc<OpenFile>)) {
+        let flow = self.flow.lock();
+        flow.marks.iter().flat_map(|m| &m.files).for_each(&mut visit);
+        flow.packets.iter().flat_map(|p| &p.attachment.files).for_each(&mut visit);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conduit() -> Arc<Conduit> {
+        let queue = Arc::new(WaitQueue::new());
+        Conduit::new(&queue, Some(&queue))
+    }
+
+    fn write(conduit: &Conduit, bytes: &[u8], pid: Option<u32>) -> usize {
+        let credentials = pid.map(|pid| Credentials { pid, uid: 0, gid: 0 });
+        let mut attachment = Attachment { credentials, ..Attachment::default() };
+        conduit.write(&mut Source::Kernel(bytes, 0), &mut attachment).unwrap().unwrap()
+    }
+
+    fn read(conduit: &Conduit, by_sender: bool) -> Option<Result<(Vec<u8>, Option<u32>)>> {
+        let mut buf = [0; 64];
+        let taken = conduit.read(&mut Sink::Kernel(&mut buf, 0), false, 0, by_sender)?;
+        Some(taken.map(|t| (buf[..t.count].to_vec(), t.attachment.credentials.map(|c| c.pid))))
+    }
+
+    #[test]
+    fn a_stream_joins_writes_and_ends() {
+        let c = conduit();
+        write(&c, b"ab", None);
+        write(&c, b"cd", None);
+        assert_eq!(read(&c, false), Some(Ok((b"abcd".to_vec(), None))));
+        assert_eq!(read(&c, false), None);
+        c.end(false);
+        assert_eq!(read(&c, false), Some(Ok((Vec::new(), None))));
+    }
+
+    #[test]
+    fn a_read_does_not_mix_senders_when_asked() {
+        let c = conduit();
+        write(&c, b"ab", Some(1));
+        write(&c, b"cd", Some(1));
+        write(&c, b"ef", Some(2));
+        assert_eq!(read(&c, true), Some(Ok((b"abcd".to_vec(), Some(1)))));
+        assert_eq!(read(&c, true), Some(Ok((b"ef".to_vec(), Some(2)))));
+    }
+
+    #[test]
+    fn a_reset_is_reported_once_after_the_data() {
+        let c = conduit();
+        write(&c, b"x", None);
+        c.end(true);
+        assert_eq!(read(&c, false), Some(Ok((b"x".to_vec(), None))));
+        assert_eq!(read(&c, false), Some(Err(Errno::ECONNRESET)));
+        assert_eq!(read(&c, false), Some(Ok((Vec::new(), None))));
+    }
+
+    #[test]
+    fn packets_keep_their_borders_and_tell_their_length() {
+        let c = conduit();
+        let queue = Arc::new(WaitQueue::new());
+        for text in [&b"hello"[..], b"", b"yo"] {
+            assert_eq!(c.put(&mut text.to_vec(), &mut Attachment::default(), &queue), Some(Ok(text.len())));
+        }
+        let mut buf = [0; 3];
+        let mut take = |peek| {
+            let t = c.take(&mut Sink::Kernel(&mut buf, 0), peek).unwrap().unwrap();
+            (t.count, t.whole)
+        };
+        assert_eq!(take(true), (3, 5));
+        assert_eq!(take(false), (3, 5));
+        assert_eq!(take(false), (0, 0));
+        assert_eq!(take(false), (2, 2));
+        assert!(!c.is_readable());
+    }
+
+    #[test]
+    fn a_full_stream_makes_writers_wait_until_half_is_read() {
+        let c = conduit();
+        c.set_limit(8);
+        let queue = Arc::new(WaitQueue::new());
+        assert_eq!(write(&c, b"0123456789", None), 8);
+        assert!(c.write(&mut Source::Kernel(b"x", 0), &mut Attachment::default()).is_none());
+        assert!(!c.is_writable(&queue));
+        let mut buf = [0; 4];
+        c.read(&mut Sink::Kernel(&mut buf, 0), false, 0, false).unwrap().unwrap();
+        assert!(c.is_writable(&queue));
+    }
+}

@@ -1,0 +1,512 @@
+//! `AF_UNIX` sockets: unix(7).
+
+pub mod address;
+pub mod conduit;
+pub mod garbage;
+mod transfer;
+
+use super::socket::calls::is_unix_kind;
+use super::socket::options::{Options, SOL_SOCKET, so};
+use super::socket::{Incoming, Outgoing, Receive, SocketOps, credentials_of, family, kind};
+use crate::fs::Poll;
+use crate::io::{Sink, Source};
+use crate::task::Thread;
+use crate::wait::{self, WaitQueue};
+use crate::{Errno, Mutex, Once, Result};
+use address::Address;
+use alloc::collections::VecDeque;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use conduit::{Conduit, Credentials, DEFAULT_BUFFER};
+use core::any::Any;
+
+/// Highest backlog (`/proc/sys/net/core/somaxconn`).
+const MAX_BACKLOG: usize = 4096;
+
+/// What a node of the file system or an abstract name leads to. The socket keeps it alive.
+pub struct Binding {
+    socket: Weak<UnixSocket>,
+}
+
+/// A connection, from one side.
+pub(super) struct Link {
+    pub(super) rx: Arc<Conduit>,
+    pub(super) tx: Arc<Conduit>,
+    /// Who the peer was when the connection was made (`SO_PEERCRED`).
+    peer: Credentials,
+    /// The name that the peer's socket has.
+    peer_name: Arc<Mutex<Address>>,
+}
+
+struct Listener {
+    backlog: usize,
+    pending: VecDeque<Arc<UnixSocket>>,
+    credentials: Credentials,
+    closed: bool,
+}
+
+/// A socket.
+pub struct UnixSocket {
+    this: Weak<UnixSocket>,
+    kind: u32,
+    queue: Arc<WaitQueue>,
+    options: Options,
+    name: Arc<Mutex<Address>>,
+    binding: Mutex<Option<Arc<Binding>>>,
+    /// Set once a stream or seqpacket socket is connected.
+    link: Once<Link>,
+    listener: Mutex<Option<Listener>>,
+    /// Receive queue of a datagram socket.
+    inbox: Arc<Conduit>,
+    /// Where a connected datagram socket sends to.
+    target: Mutex<Option<Weak<UnixSocket>>>,
+}
+
+impl UnixSocket {
+    /// A socket of type `kind`.
+    ///
+    /// # Errors
+    /// `ESOCKTNOSUPPORT`, `EPROTONOSUPPORT`.
+    pub fn create(kind: u32, protocol: u32) -> Result<Arc<Self>> {
+        if protocol != 0 && protocol != u32::from(family::UNIX) {
+            return Err(Errno::EPROTONOSUPPORT);
+        }
+        // Linux takes a raw AF_UNIX socket for a datagram one.
+        let kind = if kind == kind::RAW { kind::DGRAM } else { kind };
+        if !is_unix_kind(kind) {
+            return Err(Errno::ESOCKTNOSUPPORT);
+        }
+        Ok(Self::new(kind))
+    }
+
+    fn new(kind: u32) -> Arc<Self> {
+        let queue = Arc::new(WaitQueue::new());
+        let inbox = Conduit::new(&queue, None);
+        Arc::new_cyclic(|this| Self {
+            this: this.clone(),
+            kind,
+            queue,
+            options: Options::new(DEFAULT_BUFFER),
+            name: Arc::new(Mutex::new(Address::Unnamed)),
+            binding: Mutex::new(None),
+            link: Once::new(),
+            listener: Mutex::new(None),
+            inbox,
+            target: Mutex::new(None),
+        })
+    }
+
+    /// Two connected sockets.
+    ///
+    /// # Errors
+    /// As [`UnixSocket::create`].
+    pub fn pair(thread: &Thread, kind: u32, protocol: u32) -> Result<(Arc<Self>, Arc<Self>)> {
+        let first = Self::create(kind, protocol)?;
+        let second = Self::create(kind, protocol)?;
+        if first.kind == kind::DGRAM {
+            *first.target.lock() = Some(Arc::downgrade(&second));
+            *second.target.lock() = Some(Arc::downgrade(&first));
+        } else {
+            let who = credentials_of(thread, true);
+            first.join(&second, who, who)?;
+        }
+        Ok((first, second))
+    }
+
+    /// Connects two fresh sockets; `own` and `other` are who they belong to.
+    fn join(&self, other: &Self, own: Credentials, other_is: Credentials) -> Result<()> {
+        let there = Conduit::new(&other.queue, Some(&self.queue));
+        let back = Conduit::new(&self.queue, Some(&other.queue));
+        there.set_limit(self.options.send_buffer());
+        back.want_credentials(self.options.has(so::PASSCRED));
+        let near =
+            Link { rx: back.clone(), tx: there.clone(), peer: other_is, peer_name: other.name.clone() };
+        let far = Link { rx: there, tx: back, peer: own, peer_name: self.name.clone() };
+        // Two threads may connect the same socket at the same time.
+        self.link.set(near).map_err(|_| Errno::EISCONN)?;
+        other.link.set(far).map_err(|_| Errno::EISCONN)
+    }
+
+    /// Two sockets that are the ends of a connection, for other families to be built on.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn stream_pair(who: Credentials) -> Result<(Arc<Self>, Arc<Self>)> {
+        let (first, second) = (Self::new(kind::STREAM), Self::new(kind::STREAM));
+        first.join(&second, who, who)?;
+        Ok((first, second))
+    }
+
+    fn link(&self) -> Result<&Link> {
+        self.link.get().ok_or(Errno::ENOTCONN)
+    }
+
+    /// The queue that is woken when the socket's readiness changes, to be shared.
+    #[must_use]
+    pub fn shared_queue(&self) -> &Arc<WaitQueue> {
+        &self.queue
+    }
+
+    /// The socket that an address names.
+    fn find(thread: &Thread, address: &Address) -> Result<Arc<Self>> {
+        match address {
+            Address::Unnamed => Err(Errno::EINVAL),
+            Address::Abstract(name) => address::find(name),
+            Address::Path(path) => {
+                let node = super::outside::lookup_socket(thread, path)?;
+                let binding = node.downcast::<Binding>().map_err(|_| Errno::ECONNREFUSED)?;
+                binding.socket.upgrade().ok_or(Errno::ECONNREFUSED)
+            }
+        }
+    }
+
+    fn connect_stream(&self, thread: &Thread, nonblocking: bool, address: &Address) -> Result<()> {
+        if self.link.get().is_some() {
+            return Err(Errno::EISCONN);
+        }
+        if self.listener.lock().is_some() {
+            return Err(Errno::EINVAL);
+        }
+        let target = Self::find(thread, address)?;
+        if target.kind != self.kind {
+            return Err(Errno::EPROTOTYPE);
+        }
+        let own = credentials_of(thread, true);
+        let attempt = || {
+            let mut guard = target.listener.lock();
+            let Some(listener) = guard.as_mut().filter(|l| !l.closed) else {
+                return Some(Err(Errno::ECONNREFUSED));
+            };
+            if listener.pending.len() > listener.backlog {
+                return None;
+            }
+            let server = Self::new(self.kind);
+            *server.name.lock() = target.name.lock().clone();
+            if let Err(error) = self.join(&server, own, listener.credentials) {
+                return Some(Err(error));
+            }
+            // Until it is accepted nobody knows whether the server wants to hear who sends.
+            if let Some(link) = server.link.get() {
+                link.rx.want_credentials(true);
+            }
+            server.options.switch(so::PASSCRED, target.options.has(so::PASSCRED));
+            listener.pending.push_back(server);
+            Some(Ok(()))
+        };
+        let result = match attempt() {
+            Some(result) => result,
+            None if nonblocking => Err(Errno::EAGAIN),
+            None => {
+                let deadline = self.options.send_deadline();
+                wait::block(thread, &[&target.queue], deadline, attempt).map_err(timed_out)
+            }
+        };
+        target.queue.wake();
+        self.queue.wake();
+        result
+    }
+}
+
+/// A send or receive whose time is up fails with `EAGAIN`.
+fn timed_out(error: Errno) -> Errno {
+    if error == Errno::ETIMEDOUT { Errno::EAGAIN } else { error }
+}
+
+impl SocketOps for UnixSocket {
+    fn identity(&self) -> (u16, u32, u32) {
+        (family::UNIX, self.kind, 0)
+    }
+
+    fn options(&self) -> &Options {
+        &self.options
+    }
+
+    fn bind(&self, thread: &Thread, address: &[u8]) -> Result<()> {
+        let address = Address::parse(address)?;
+        let this = self.this.upgrade().ok_or(Errno::EINVAL)?;
+        let mut name = self.name.lock();
+        if *name != Address::Unnamed {
+            // Binding to no name again is no error.
+            return if address == Address::Unnamed { Ok(()) } else { Err(Errno::EINVAL) };
+        }
+        *name = match address {
+            Address::Unnamed => Address::Abstract(address::claim_any(&this)?),
+            Address::Abstract(wanted) => {
+                address::claim(&wanted, &this)?;
+                Address::Abstract(wanted)
+            }
+            Address::Path(path) => {
+                let binding = Arc::new(Binding { socket: self.this.clone() });
+                super::outside::bind_socket(thread, &path, binding.clone())?;
+                *self.binding.lock() = Some(binding);
+                Address::Path(path)
+            }
+        };
+        Ok(())
+    }
+
+    fn connect(&self, thread: &Thread, nonblocking: bool, address: &[u8]) -> Result<()> {
+        const UNSPECIFIED: [u8; 2] = [0, 0];
+        if self.kind == kind::DGRAM && address.get(..2) == Some(&UNSPECIFIED) {
+            *self.target.lock() = None;
+            return Ok(());
+        }
+        let address = Address::parse(address)?;
+        if self.kind != kind::DGRAM {
+            return self.connect_stream(thread, nonblocking, &address);
+        }
+        let target = Self::find(thread, &address)?;
+        if target.kind != kind::DGRAM {
+            return Err(Errno::EPROTOTYPE);
+        }
+        *self.target.lock() = Some(Arc::downgrade(&target));
+        self.queue.wake();
+        Ok(())
+    }
+
+    fn listen(&self, thread: &Thread, backlog: i32) -> Result<()> {
+        if self.kind == kind::DGRAM {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        if *self.name.lock() == Address::Unnamed || self.link.get().is_some() {
+            return Err(Errno::EINVAL);
+        }
+        let backlog = usize::try_from(backlog).unwrap_or(MAX_BACKLOG).min(MAX_BACKLOG);
+        let mut guard = self.listener.lock();
+        match guard.as_mut() {
+            Some(listener) => listener.backlog = backlog,
+            None => {
+                let credentials = credentials_of(thread, true);
+                *guard = Some(Listener { backlog, pending: VecDeque::new(), credentials, closed: false });
+            }
+        }
+        drop(guard);
+        self.queue.wake();
+        Ok(())
+    }
+
+    fn accept(&self, thread: &Thread, nonblocking: bool) -> Result<Arc<dyn SocketOps>> {
+        if self.kind == kind::DGRAM {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        let attempt = || {
+            let mut guard = self.listener.lock();
+            match guard.as_mut() {
+                None => Some(Err(Errno::EINVAL)),
+                Some(listener) => match listener.pending.pop_front() {
+                    Some(socket) => Some(Ok(socket)),
+                    None if listener.closed => Some(Err(Errno::EINVAL)),
+                    None => None,
+                },
+            }
+        };
+        let socket = match attempt() {
+            Some(result) => result?,
+            None if nonblocking => return Err(Errno::EAGAIN),
+            None => {
+                let deadline = self.options.receive_deadline();
+                wait::block(thread, &[&self.queue], deadline, attempt).map_err(timed_out)?
+            }
+        };
+        if let Some(link) = socket.link.get() {
+            link.rx.want_credentials(socket.options.has(so::PASSCRED));
+        }
+        // Those who wait to connect.
+        self.queue.wake();
+        Ok(socket)
+    }
+
+    fn name(&self) -> Result<Vec<u8>> {
+        Ok(self.name.lock().format())
+    }
+
+    fn peer(&self) -> Result<Vec<u8>> {
+        if self.kind == kind::DGRAM {
+            let target = self.target.lock().as_ref().and_then(Weak::upgrade).ok_or(Errno::ENOTCONN)?;
+            return target.name();
+        }
+        Ok(self.link()?.peer_name.lock().format())
+    }
+
+    fn send(&self, thread: &Thread, source: &mut Source<'_>, out: &mut Outgoing<'_>) -> Result<usize> {
+        match self.kind {
+            kind::STREAM => self.send_stream(thread, source, out),
+            kind::SEQPACKET => self.send_packet(thread, source, out),
+            _ => self.send_datagram(thread, source, out),
+        }
+    }
+
+    fn receive(&self, thread: &Thread, sink: &mut Sink<'_>, how: Receive) -> Result<Incoming> {
+        if self.kind == kind::STREAM {
+            self.receive_stream(thread, sink, how)
+        } else {
+            self.receive_packet(thread, sink, how)
+        }
+    }
+
+    fn shutdown(&self, read: bool, write: bool) -> Result<()> {
+        if self.kind == kind::DGRAM {
+            let target = self.target.lock().as_ref().and_then(Weak::upgrade);
+            if target.is_none() {
+                return Err(Errno::ENOTCONN);
+            }
+            if read {
+                self.inbox.refuse();
+            }
+            return Ok(());
+        }
+        if let Some(listener) = self.listener.lock().as_mut() {
+            listener.closed |= read;
+            self.queue.wake();
+            return Ok(());
+        }
+        let link = self.link()?;
+        if write {
+            link.tx.end(false);
+        }
+        if read {
+            link.rx.refuse();
+        }
+        Ok(())
+    }
+
+    fn poll(&self) -> Poll {
+        const READ: Poll = Poll::IN.union(Poll::RDNORM);
+        const WRITE: Poll = Poll::OUT.union(Poll::WRNORM);
+        let mut ready = Poll::empty();
+        if self.options.has_error() {
+            ready |= Poll::ERR;
+        }
+        if self.kind == kind::DGRAM {
+            if self.inbox.is_readable() {
+                ready |= READ;
+            }
+            let target = self.target.lock().as_ref().and_then(Weak::upgrade);
+            if target.is_none_or(|t| t.inbox.is_writable(&self.queue)) {
+                ready |= WRITE;
+            }
+            return ready;
+        }
+        if let Some(link) = self.link.get() {
+            if link.rx.is_readable() {
+                ready |= READ;
+            }
+            let (no_more, nobody) = (link.rx.has_ended() || link.rx.is_refused(), link.tx.is_refused());
+            if no_more {
+                ready |= Poll::RDHUP | READ;
+            }
+            // The peer is gone, or both directions were shut down.
+            if link.rx.has_ended() && (nobody || link.tx.has_ended()) {
+                ready |= Poll::HUP;
+            }
+            if link.rx.is_reset() {
+                ready |= Poll::ERR;
+            }
+            if nobody || link.tx.is_writable(&self.queue) {
+                ready |= WRITE;
+            }
+            return ready;
+        }
+        match self.listener.lock().as_ref() {
+            Some(listener) if !listener.pending.is_empty() => READ,
+            Some(_) => ready,
+            None => ready | WRITE | Poll::HUP,
+        }
+    }
+
+    fn queue(&self) -> &WaitQueue {
+        &self.queue
+    }
+
+    fn close(&self) {
+        let name = self.name.lock().clone();
+        // The server side of a connection has its listener's name without owning it.
+        if let Address::Abstract(name) = &name
+            && address::find(name).is_ok_and(|owner| core::ptr::eq(Arc::as_ptr(&owner), self))
+        {
+            address::release(name);
+        }
+        *self.binding.lock() = None;
+        if let Some(link) = self.link.get() {
+            let unread = link.rx.discard();
+            link.tx.end(unread);
+        }
+        self.inbox.discard();
+        let pending = match self.listener.lock().as_mut() {
+            Some(listener) => {
+                listener.closed = true;
+                core::mem::take(&mut listener.pending)
+            }
+            None => VecDeque::new(),
+        };
+        for socket in &pending {
+            if let Some(link) = socket.link.get() {
+                link.rx.discard();
+                link.tx.end(true);
+            }
+        }
+        self.queue.wake();
+    }
+
+    fn queued(&self) -> (usize, usize) {
+        match self.link.get() {
+            Some(link) => (link.rx.readable_bytes(), link.tx.held_bytes()),
+            None => (self.inbox.readable_bytes(), 0),
+        }
+    }
+
+    fn is_listening(&self) -> bool {
+        self.listener.lock().is_some()
+    }
+
+    fn set_option(&self, level: i32, name: i32, _: &[u8]) -> Result<()> {
+        if level != SOL_SOCKET {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        match name {
+            so::PASSCRED => {
+                let want = self.options.has(so::PASSCRED);
+                self.inbox.want_credentials(want);
+                if let Some(link) = self.link.get() {
+                    link.rx.want_credentials(want);
+                }
+            }
+            so::SNDBUF => {
+                if let Some(link) = self.link.get() {
+                    link.tx.set_limit(self.options.send_buffer());
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn get_option(&self, level: i32, name: i32) -> Option<Result<Vec<u8>>> {
+        if level != SOL_SOCKET {
+            return Some(Err(Errno::EOPNOTSUPP));
+        }
+        match name {
+            so::PEERCRED => {
+                let listening = self.listener.lock().as_ref().map(|l| l.credentials);
+                let who = self.link.get().map(|l| l.peer).or(listening).unwrap_or(Credentials {
+                    pid: 0,
+                    uid: u32::MAX,
+                    gid: u32::MAX,
+                });
+                let mut out = Vec::with_capacity(12);
+                for number in [who.pid, who.uid, who.gid] {
+                    out.extend_from_slice(&number.to_ne_bytes());
+                }
+                Some(Ok(out))
+            }
+            so::ERROR if self.link.get().is_some_and(|l| l.rx.take_reset()) => {
+                Some(Ok(i32::from(Errno::ECONNRESET.number()).to_ne_bytes().to_vec()))
+            }
+            _ => None,
+        }
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
