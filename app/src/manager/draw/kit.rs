@@ -50,8 +50,11 @@ impl Tone {
     }
 }
 
-/// The ring around what the keyboard is on.
+/// The ring around what the keyboard is on. What it has just come to is scrolled into sight.
 pub fn focus_ring(ui: &Ui, tokens: &Tokens, response: &Response, rect: Rect, radius: f32) {
+    if response.gained_focus() {
+        ui.scroll_to_rect(rect.expand(PAD), None);
+    }
     if response.has_focus() {
         let ring = Stroke::new(2.0, tokens.accent);
         ui.painter().rect_stroke(rect.expand(2.0), radius + 2.0, ring, StrokeKind::Middle);

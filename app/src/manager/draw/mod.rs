@@ -78,8 +78,21 @@ fn page_ui(ui: &mut Ui, id: (&str, &str), content: impl FnOnce(&mut Ui)) {
         let column = Rect::from_min_size(at, vec2(width, whole.height() - ABOVE));
         let mut column = ui.new_child(UiBuilder::new().max_rect(column).layout(Layout::top_down(Align::Min)));
         content(&mut column);
+        page_keys(ui);
         ui.allocate_exact_size(vec2(whole.width(), ABOVE + column.min_rect().height()), Sense::hover());
     });
+}
+
+/// The keys that scroll a page.
+fn page_keys(ui: &Ui) {
+    let step = ui.clip_rect().height() * 0.9;
+    for (key, down) in
+        [(Key::PageDown, step), (Key::PageUp, -step), (Key::End, f32::MAX / 4.0), (Key::Home, f32::MIN / 4.0)]
+    {
+        if ui.input_mut(|input| input.consume_key(Modifiers::NONE, key)) {
+            ui.scroll_with_delta(vec2(0.0, -down));
+        }
+    }
 }
 
 /// The keys that work everywhere.
