@@ -1,1 +1,151 @@
 //! The Wayland display server of the library OS.
+//!
+//! A pure state machine: bytes and files from clients go in ([`Display::receive`]), events for clients
+//! ([`Display::take_events`]) and messages for the compositor bridge ([`Display::take_channel`]) come out. It does no
+//! I/O, has no threads and no clock. A library OS calls it inline from the system call by which a client sends.
+//!
+//! Folders: [`wire`] bytes; `object` what client ids name; `surface` and `commit` pixels; `shell` windows; `seat`
+//! input; `selection` copy and paste; `output` and `extras` the small protocols; `dispatch` request by request.
+//!
+//! A client that breaks the protocol gets `wl_display.error` and is disconnected; the other clients go on.
+#![no_std]
+#![forbid(unsafe_code)]
+#![warn(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_possible_wrap)]
+
+extern crate alloc;
+
+mod channel;
+mod client;
+mod commit;
+mod dispatch;
+mod extras;
+mod globals;
+mod object;
+mod output;
+mod seat;
+mod selection;
+mod shell;
+mod shm;
+mod surface;
+pub mod wire;
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::vec::Vec;
+use client::Client;
+pub use client::{ClientError, ClientId};
+use postern_channel as msg;
+
+/// What the library OS lends to the display server.
+pub trait Platform {
+    /// An open file of an app: what it sends with `SCM_RIGHTS`.
+    type File: Clone;
+    /// A host memory handle, as it travels on the channel.
+    type Handle: Clone;
+
+    /// The host memory behind a file that a client offers as a pool, and its present size in bytes. `None` if it
+    /// cannot leave the family.
+    fn pool_memory(&mut self, file: &Self::File) -> Option<(Self::Handle, u64)>;
+    /// A read-only file of an app that shows `size` bytes of a handle: the keymap.
+    fn file_from_handle(&mut self, handle: &Self::Handle, size: u32) -> Option<Self::File>;
+    /// Writes to a file that an app gave for pasting, in the background. `last`: and drops it.
+    fn write(&mut self, file: &Self::File, bytes: &[u8], last: bool);
+    /// A pipe whose other end the library OS reads in the background, handing what comes to
+    /// [`Display::transfer_data`]. Returns the end to write to.
+    fn collect(&mut self, transfer: u32) -> Option<Self::File>;
+}
+
+/// A channel message on its way to the bridge: encoded bytes, and the handle that goes with them.
+pub struct Outgoing<H> {
+    /// The datagram.
+    pub bytes: Vec<u8>,
+    /// The handle.
+    pub handle: Option<H>,
+}
+
+/// The display server of one family.
+pub struct Display<P: Platform> {
+    clients: BTreeMap<ClientId, Client<P::File>>,
+    next_client: u32,
+    surfaces: BTreeMap<u32, surface::Surface>,
+    pools: BTreeMap<u32, shm::Pool<P::Handle>>,
+    /// Buffer attachments that the bridge may still read: number → who to tell.
+    attachments: BTreeMap<u32, shm::Attachment>,
+    outputs: BTreeMap<u32, msg::Output>,
+    seat: seat::Seat<P::Handle>,
+    clipboard: selection::Selection<P::File>,
+    primary: selection::Primary,
+    out: VecDeque<Outgoing<P::Handle>>,
+    ready: BTreeSet<ClientId>,
+    next_surface: u32,
+    next_pool: u32,
+    next_attachment: u32,
+    next_serial: u32,
+    server_decoration: bool,
+    connected: bool,
+    now_ms: u32,
+    /// Commits with a buffer so far: frames shown.
+    frames: u64,
+}
+
+impl<P: Platform> Default for Display<P> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<P: Platform> Display<P> {
+    /// A display without clients, not yet greeted by a bridge.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            clients: BTreeMap::new(),
+            next_client: 1,
+            surfaces: BTreeMap::new(),
+            pools: BTreeMap::new(),
+            attachments: BTreeMap::new(),
+            outputs: BTreeMap::new(),
+            seat: seat::Seat::default(),
+            clipboard: selection::Selection::default(),
+            primary: selection::Primary::default(),
+            out: VecDeque::new(),
+            ready: BTreeSet::new(),
+            next_surface: 1,
+            next_pool: 1,
+            next_attachment: 1,
+            next_serial: 1,
+            server_decoration: false,
+            connected: false,
+            now_ms: 0,
+            frames: 0,
+        }
+    }
+
+    /// Frames committed so far.
+    #[must_use]
+    pub fn frames(&self) -> u64 {
+        self.frames
+    }
+
+    /// Whether a bridge has greeted: before that, outputs and input devices are unknown and clients should wait.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.connected
+    }
+
+    /// A number that is not in use, from a counter that may wrap.
+    fn fresh<T>(counter: &mut u32, used: &BTreeMap<u32, T>) -> u32 {
+        loop {
+            let number = *counter;
+            *counter = counter.checked_add(1).unwrap_or(1);
+            if !used.contains_key(&number) {
+                return number;
+            }
+        }
+    }
+
+    fn serial(&mut self) -> u32 {
+        let serial = self.next_serial;
+        self.next_serial = self.next_serial.checked_add(1).unwrap_or(1);
+        serial
+    }
+}

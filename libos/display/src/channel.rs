@@ -1,0 +1,137 @@
+//! The bridge's end: messages out and in.
+
+use crate::client::ClientId;
+use crate::{Display, Outgoing, Platform};
+use alloc::vec::Vec;
+use postern_channel::{self as msg, DecodeError, Hello, Message, Text, TextField, VERSION};
+
+impl<P: Platform> Display<P> {
+    pub(crate) fn send(&mut self, message: &Message<'_>, handle: Option<P::Handle>) {
+        // Before a bridge greets there is nobody; replay tells it everything later.
+        if !self.connected && !matches!(message, Message::Hello(..)) {
+            return;
+        }
+        let mut bytes = alloc::vec![0; msg::MAX_MESSAGE.min(1024 + payload_len(message))];
+        if let Some(len) = message.encode(&mut bytes) {
+            bytes.truncate(len);
+            self.out.push_back(Outgoing { bytes, handle });
+        }
+    }
+
+    /// Takes the next message for the bridge.
+    pub fn take_channel(&mut self) -> Option<Outgoing<P::Handle>> {
+        self.out.pop_front()
+    }
+
+    /// Puts a message back that could not be sent now.
+    pub fn put_back(&mut self, message: Outgoing<P::Handle>) {
+        self.out.push_front(message);
+    }
+
+    /// Whether messages wait for the bridge.
+    #[must_use]
+    pub fn has_channel_output(&self) -> bool {
+        !self.out.is_empty()
+    }
+
+    /// A message from the bridge.
+    ///
+    /// # Errors
+    /// What is wrong with it; it had no effect.
+    pub fn channel_message(
+        &mut self,
+        platform: &mut P,
+        bytes: &[u8],
+        handle: Option<P::Handle>,
+        now_ms: u32,
+    ) -> Result<(), DecodeError> {
+        self.now_ms = now_ms;
+        match Message::decode(bytes)? {
+            Message::Hello(..) => self.replay(),
+            Message::Output(output, _) => self.output_changed(output),
+            Message::OutputGone(gone, _) => self.output_gone(gone.output),
+            Message::Seat(seat, _) => self.seat_changed(platform, seat, handle),
+            Message::Configure(configure, _) => self.configure(&configure),
+            Message::Close(close, _) => self.close(close.surface),
+            Message::Frame(frame, _) => self.frame_done(frame.surface, frame.time),
+            Message::BufferRelease(release, _) => self.release_attachment(release.buffer),
+            Message::Pointer(pointer, _) => self.pointer(&pointer),
+            Message::Key(key, _) => self.key(&key),
+            Message::ClipboardOffer(_, mimes) => self.host_offers(mimes),
+            Message::ClipboardRequest(request, mime) => self.host_asks(platform, request.transfer, mime),
+            Message::ClipboardData(data, piece) => self.host_sends(platform, &data, piece),
+            _ => return Err(DecodeError::Kind),
+        }
+        Ok(())
+    }
+
+    /// Tells a new bridge everything: pools, then surfaces from parents to children, with their texts.
+    fn replay(&mut self) {
+        self.connected = true;
+        self.out.clear();
+        self.outputs.clear();
+        self.send(&Message::Hello(Hello { version: u32::from(VERSION) }, &[]), None);
+        // What a former bridge still read is nobody's now, except what surfaces show.
+        let shown: Vec<u32> = self.surfaces.values().map(|s| s.sent.buffer).collect();
+        let stale: Vec<u32> = self.attachments.keys().copied().filter(|n| !shown.contains(n)).collect();
+        for number in stale {
+            self.release_attachment(number);
+        }
+        let pools: Vec<u32> = self.pools.keys().copied().collect();
+        for pool in pools {
+            self.send_pool(pool);
+        }
+        let mut order: Vec<u32> = self.surfaces.keys().copied().collect();
+        order.sort_by_key(|n| self.depth(*n));
+        for number in order {
+            let Some(surface) = self.surfaces.get_mut(&number) else { continue };
+            if !surface.announced {
+                continue;
+            }
+            let commit = surface.sent;
+            surface.sent.damage = msg::Rect { x: 0, y: 0, width: commit.width, height: commit.height };
+            surface.sent.acked = 0;
+            surface.announced = false;
+            surface.entered.clear();
+            self.send_commit(number);
+        }
+        if let Some(cursor) = self.seat.cursor {
+            self.send(&Message::Cursor(cursor, &[]), None);
+        }
+        self.clipboard.announce = true;
+        self.announce_clipboard(0);
+    }
+
+    fn depth(&self, number: u32) -> u32 {
+        let mut depth = 0;
+        let mut at = number;
+        while let Some(surface) = self.surfaces.get(&at) {
+            at = surface.sent.parent;
+            depth += 1;
+            if at == 0 || depth > 64 {
+                break;
+            }
+        }
+        depth
+    }
+
+    pub(crate) fn send_text(&mut self, number: u32, field: u32) {
+        let Some(surface) = self.surfaces.get(&number).filter(|s| s.announced) else { return };
+        let text = if field == TextField::TITLE { surface.title.clone() } else { surface.app_id.clone() };
+        self.send(&Message::Text(Text { surface: number, field }, &text), None);
+    }
+
+    pub(crate) fn client_of(&self, surface: u32) -> Option<ClientId> {
+        self.surfaces.get(&surface).map(|s| s.client)
+    }
+}
+
+fn payload_len(message: &Message<'_>) -> usize {
+    match message {
+        Message::Text(_, p)
+        | Message::ClipboardOffer(_, p)
+        | Message::ClipboardRequest(_, p)
+        | Message::ClipboardData(_, p) => p.len(),
+        _ => 0,
+    }
+}

@@ -1,0 +1,652 @@
+//! Requests of clients, one after another.
+
+use crate::client::{ClientError, ClientId, Fault, MAX_OBJECTS, display_error};
+use crate::object::{Buffer, Kind, Object, Positioner};
+use crate::shell::{Failure, fault};
+use crate::surface::{Attach, Role, largest, union};
+use crate::wire::Reader;
+use crate::{Display, Platform};
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use postern_channel::{Rect, Rect256, limit};
+
+type Done = Result<(), Failure>;
+
+/// Most bytes of one request; libwayland's own limit.
+const MAX_REQUEST: usize = 4096;
+
+impl<P: Platform> Display<P> {
+    /// Bytes that a client sent, with the files that came with them. Runs all complete requests.
+    ///
+    /// # Errors
+    /// When the client must be disconnected. Its queue may still hold an error event for it.
+    pub fn receive(
+        &mut self,
+        platform: &mut P,
+        id: ClientId,
+        bytes: &[u8],
+        files: &mut VecDeque<P::File>,
+        now_ms: u32,
+    ) -> Result<(), ClientError> {
+        self.now_ms = now_ms;
+        let client = self.clients.get_mut(&id).ok_or(ClientError::Gone)?;
+        client.files.append(files);
+        let mut input = core::mem::take(&mut client.input);
+        let owned;
+        let mut rest: &[u8] = if input.is_empty() {
+            bytes
+        } else {
+            input.extend_from_slice(bytes);
+            owned = input;
+            &owned
+        };
+        let result = loop {
+            let (Some(object), Some(word)) =
+                (rest.first_chunk::<4>(), rest.get(4..).and_then(<[u8]>::first_chunk::<4>))
+            else {
+                break Ok(());
+            };
+            let (object, word) = (u32::from_ne_bytes(*object), u32::from_ne_bytes(*word));
+            let len = usize::try_from(word >> 16).unwrap_or(0);
+            if !(8..=MAX_REQUEST).contains(&len) || len % 4 != 0 {
+                break self.fail(
+                    id,
+                    Fault {
+                        object: 1,
+                        code: display_error::INVALID_METHOD,
+                        text: "a request of invalid length",
+                    },
+                );
+            }
+            let Some((request, next)) = rest.split_at_checked(len) else { break Ok(()) };
+            rest = next;
+            let arguments = request.get(8..).unwrap_or(&[]);
+            let opcode = u16::try_from(word & 0xffff).unwrap_or(u16::MAX);
+            match self.request(platform, id, object, opcode, &mut Reader::new(arguments)) {
+                Ok(()) => {}
+                Err(Failure::Malformed) => {
+                    break self.fail(
+                        id,
+                        Fault {
+                            object,
+                            code: display_error::INVALID_METHOD,
+                            text: "an invalid request or argument",
+                        },
+                    );
+                }
+                Err(Failure::Fault(fault)) => break self.fail(id, fault),
+            }
+            if self.clients.get(&id).is_none_or(|c| c.failed) {
+                break Err(ClientError::Protocol);
+            }
+        };
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.input = if result.is_ok() { rest.to_vec() } else { Vec::new() };
+        }
+        result
+    }
+
+    fn fail(&mut self, id: ClientId, fault: Fault) -> Result<(), ClientError> {
+        if let Some(client) = self.clients.get_mut(&id) {
+            drop(client.event(1, 0).u32(fault.object).u32(fault.code).string(fault.text.as_bytes()));
+            client.failed = true;
+        }
+        Err(ClientError::Protocol)
+    }
+
+    /// Registers an object that the client made.
+    pub(crate) fn create(&mut self, id: ClientId, object: u32, kind: Kind, version: u32) -> Done {
+        let Some(client) = self.clients.get_mut(&id) else { return Ok(()) };
+        if object == 0 || object >= 0xff00_0000 || client.objects.contains_key(&object) {
+            return fault(1, display_error::INVALID_OBJECT, "an invalid new id");
+        }
+        if client.objects.len() >= MAX_OBJECTS {
+            return fault(1, display_error::NO_MEMORY, "too many objects");
+        }
+        client.objects.insert(object, Object { kind, version });
+        Ok(())
+    }
+
+    pub(crate) fn kind_of(&self, id: ClientId, object: u32) -> Option<&Kind> {
+        self.clients.get(&id)?.objects.get(&object).map(|o| &o.kind)
+    }
+
+    /// The surface number behind a wl_surface argument.
+    pub(crate) fn surface_of(&self, id: ClientId, object: u32) -> Result<u32, Failure> {
+        match self.kind_of(id, object) {
+            Some(Kind::Surface(number)) => Ok(*number),
+            _ => Err(Failure::Malformed),
+        }
+    }
+
+    pub(crate) fn destroy(&mut self, id: ClientId, object: u32) {
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.remove(object);
+        }
+    }
+
+    fn request(
+        &mut self,
+        platform: &mut P,
+        id: ClientId,
+        object: u32,
+        opcode: u16,
+        r: &mut Reader<'_>,
+    ) -> Done {
+        let Some(found) = self.clients.get(&id).and_then(|c| c.objects.get(&object)) else {
+            return fault(1, display_error::INVALID_OBJECT, "an unknown object");
+        };
+        let version = found.version;
+        match &found.kind {
+            Kind::Display => self.display_request(id, opcode, r),
+            Kind::Registry if opcode == 0 => self.bind(id, r),
+            Kind::Compositor => self.compositor_request(id, version, opcode, r),
+            Kind::Surface(number) => {
+                let number = *number;
+                self.surface_request(id, object, number, opcode, r)
+            }
+            Kind::Region(_) => self.region_request(id, object, opcode, r),
+            Kind::Subcompositor => self.subcompositor_request(id, object, opcode, r),
+            Kind::Subsurface(number) => {
+                let number = *number;
+                self.subsurface_request(id, object, number, opcode, r)
+            }
+            Kind::Shm => self.shm_request(platform, id, object, opcode, r),
+            Kind::ShmPool(pool) => {
+                let pool = *pool;
+                self.pool_request(platform, id, object, pool, opcode, r)
+            }
+            Kind::Buffer(buffer) if opcode == 0 => {
+                let pool = buffer.pool;
+                self.destroy(id, object);
+                for attachment in self.attachments.values_mut() {
+                    if attachment.client == id && attachment.buffer == object {
+                        attachment.buffer = 0;
+                    }
+                }
+                self.release_pool(pool);
+                Ok(())
+            }
+            Kind::WmBase => self.wm_base_request(id, object, version, opcode, r),
+            Kind::Positioner(positioner) => {
+                if opcode == 0 {
+                    self.destroy(id, object);
+                    return Ok(());
+                }
+                let mut changed = *positioner;
+                Self::positioner_request(object, &mut changed, opcode, r)?;
+                self.create_over(id, object, Kind::Positioner(changed));
+                Ok(())
+            }
+            Kind::XdgSurface(number) => {
+                let number = *number;
+                self.xdg_request(id, object, number, version, opcode, r)
+            }
+            Kind::Toplevel(number) | Kind::Popup(number) if opcode == 0 => {
+                let number = *number;
+                self.retract(number);
+                if let Some(surface) = self.surfaces.get_mut(&number) {
+                    surface.xdg_role = 0;
+                }
+                self.destroy(id, object);
+                Ok(())
+            }
+            Kind::Toplevel(number) => {
+                let number = *number;
+                self.toplevel_request(id, number, opcode, r)
+            }
+            Kind::Popup(number) => {
+                let number = *number;
+                self.popup_request(id, number, opcode, r)
+            }
+            _ => self.extra_request(platform, id, object, version, opcode, r),
+        }
+    }
+
+    /// Replaces the state kept in an object.
+    pub(crate) fn create_over(&mut self, id: ClientId, object: u32, kind: Kind) {
+        if let Some(o) = self.clients.get_mut(&id).and_then(|c| c.objects.get_mut(&object)) {
+            o.kind = kind;
+        }
+    }
+
+    fn display_request(&mut self, id: ClientId, opcode: u16, r: &mut Reader<'_>) -> Done {
+        let new = r.u32()?;
+        match opcode {
+            0 => {
+                self.create(id, new, Kind::Callback, 1)?;
+                let serial = self.serial();
+                if let Some(client) = self.clients.get_mut(&id) {
+                    drop(client.event(new, 0).u32(serial));
+                    client.remove(new);
+                }
+                Ok(())
+            }
+            1 => {
+                self.create(id, new, Kind::Registry, 1)?;
+                self.list_globals(id, new);
+                Ok(())
+            }
+            _ => Err(Failure::Malformed),
+        }
+    }
+
+    fn bind(&mut self, id: ClientId, r: &mut Reader<'_>) -> Done {
+        let name = r.u32()?;
+        let interface = r.string()?.unwrap_or(b"");
+        let (version, new) = (r.u32()?, r.u32()?);
+        let Some((kind, highest)) = self.global(name, interface) else {
+            return fault(1, display_error::INVALID_OBJECT, "no such global");
+        };
+        if version == 0 || version > highest {
+            return fault(1, display_error::INVALID_METHOD, "a version that is not offered");
+        }
+        self.create(id, new, kind, version)?;
+        let (capabilities, server) = (self.seat.capabilities, self.server_decoration);
+        let Some(client) = self.clients.get_mut(&id) else { return Ok(()) };
+        match client.objects.get(&new).map(|o| &o.kind) {
+            Some(Kind::Shm) => {
+                drop(client.event(new, 0).u32(0));
+                drop(client.event(new, 0).u32(1));
+            }
+            Some(Kind::Seat) => {
+                drop(client.event(new, 0).u32(capabilities));
+                if version >= 2 {
+                    drop(client.event(new, 1).string(b"seat0"));
+                }
+            }
+            Some(Kind::KdeDecorationManager) => drop(client.event(new, 0).u32(if server { 2 } else { 1 })),
+            Some(Kind::Output(_)) => self.describe_output(id, new),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn compositor_request(&mut self, id: ClientId, version: u32, opcode: u16, r: &mut Reader<'_>) -> Done {
+        let new = r.u32()?;
+        match opcode {
+            0 => {
+                let Some(number) = self.new_surface(id, new) else {
+                    return fault(1, display_error::NO_MEMORY, "too many surfaces");
+                };
+                let made = self.create(id, new, Kind::Surface(number), version);
+                if made.is_err() {
+                    self.surfaces.remove(&number);
+                }
+                made
+            }
+            1 => self.create(id, new, Kind::Region(Vec::new()), version),
+            _ => Err(Failure::Malformed),
+        }
+    }
+
+    fn region_request(&mut self, id: ClientId, object: u32, opcode: u16, r: &mut Reader<'_>) -> Done {
+        match opcode {
+            0 => self.destroy(id, object),
+            1 | 2 => {
+                let rect = Rect { x: r.i32()?, y: r.i32()?, width: r.i32()?, height: r.i32()? };
+                let found = self.clients.get_mut(&id).and_then(|c| c.objects.get_mut(&object));
+                if let Some(Kind::Region(rects)) = found.map(|o| &mut o.kind) {
+                    let rect = crate::commit::cut(rect);
+                    if opcode == 1 && rects.len() < 256 {
+                        rects.push(rect);
+                    } else if opcode == 2 {
+                        // Kept simple on the safe side: what a subtraction touches is not claimed at all.
+                        let touches = |a: &Rect| {
+                            a.x < rect.x + rect.width
+                                && rect.x < a.x + a.width
+                                && a.y < rect.y + rect.height
+                                && rect.y < a.y + a.height
+                        };
+                        rects.retain(|a| !touches(a));
+                    }
+                }
+            }
+            _ => return Err(Failure::Malformed),
+        }
+        Ok(())
+    }
+
+    fn surface_request(
+        &mut self,
+        id: ClientId,
+        object: u32,
+        number: u32,
+        opcode: u16,
+        r: &mut Reader<'_>,
+    ) -> Done {
+        let region = |display: &Self, object: u32| -> Result<Option<Vec<Rect>>, Failure> {
+            match display.kind_of(id, object) {
+                _ if object == 0 => Ok(None),
+                Some(Kind::Region(rects)) => Ok(Some(rects.clone())),
+                _ => Err(Failure::Malformed),
+            }
+        };
+        match opcode {
+            0 => {
+                if self.surfaces.get(&number).is_some_and(|s| s.xdg_role != 0) {
+                    return fault(object, 4, "the surface is destroyed before its role");
+                }
+                self.destroy_surface(number);
+                self.destroy(id, object);
+                return Ok(());
+            }
+            6 => return Ok(self.commit(id, number)?),
+            3 => {
+                let callback = r.u32()?;
+                self.create(id, callback, Kind::Callback, 1)?;
+                if let Some(surface) = self.surfaces.get_mut(&number) {
+                    if surface.pending.frames.len() + surface.frames.len() > 4096 {
+                        return fault(1, display_error::NO_MEMORY, "too many frame callbacks");
+                    }
+                    surface.pending.frames.push(callback);
+                }
+                return Ok(());
+            }
+            _ => {}
+        }
+        match opcode {
+            1 => {
+                let (buffer, _x, _y) = (r.u32()?, r.i32()?, r.i32()?);
+                let attach = match self.kind_of(id, buffer) {
+                    _ if buffer == 0 => Attach::Null,
+                    Some(Kind::Buffer(_)) => Attach::Buffer(buffer),
+                    _ => return Err(Failure::Malformed),
+                };
+                if let Some(surface) = self.surfaces.get_mut(&number) {
+                    surface.pending.attach = attach;
+                }
+            }
+            4 | 5 => {
+                let rects = r.u32().map_err(Failure::from).and_then(|o| region(self, o))?;
+                let Some(surface) = self.surfaces.get_mut(&number) else { return Ok(()) };
+                if opcode == 4 {
+                    surface.pending.opaque = Some(largest(&rects.unwrap_or_default()));
+                } else {
+                    let bounds = rects.map(|rects| rects.into_iter().fold(None, union).unwrap_or_default());
+                    surface.pending.input = Some(bounds.map(crate::commit::cut));
+                }
+            }
+            2 | 9 => {
+                let rect = Rect { x: r.i32()?, y: r.i32()?, width: r.i32()?, height: r.i32()? };
+                let Some(surface) = self.surfaces.get_mut(&number) else { return Ok(()) };
+                let damage = if opcode == 2 {
+                    &mut surface.pending.surface_damage
+                } else {
+                    &mut surface.pending.damage
+                };
+                *damage = union(*damage, rect);
+            }
+            7 | 8 => {
+                let value = r.i32()?;
+                let Some(surface) = self.surfaces.get_mut(&number) else { return Ok(()) };
+                if opcode == 7 {
+                    let value = u32::try_from(value).ok().filter(|v| *v <= 7);
+                    if value.is_none() {
+                        return fault(object, 1, "an invalid transform");
+                    }
+                    surface.pending.transform = value;
+                } else {
+                    if !(1..=8).contains(&value) {
+                        return fault(object, 0, "an invalid scale");
+                    }
+                    surface.pending.scale = Some(value);
+                }
+            }
+            10 => {
+                let _ = (r.i32()?, r.i32()?);
+            }
+            _ => return Err(Failure::Malformed),
+        }
+        Ok(())
+    }
+
+    fn subcompositor_request(&mut self, id: ClientId, object: u32, opcode: u16, r: &mut Reader<'_>) -> Done {
+        match opcode {
+            0 => self.destroy(id, object),
+            1 => {
+                let (new, surface, parent) = (r.u32()?, r.u32()?, r.u32()?);
+                let (child, parent) = (self.surface_of(id, surface)?, self.surface_of(id, parent)?);
+                let Some(s) = self.surfaces.get(&child) else { return Ok(()) };
+                if child == parent || !matches!(s.role, Role::None | Role::Subsurface) || s.subsurface != 0 {
+                    return fault(object, 0, "the surface cannot become a subsurface");
+                }
+                self.create(id, new, Kind::Subsurface(child), 1)?;
+                if let Some(s) = self.surfaces.get_mut(&child) {
+                    s.role = Role::Subsurface;
+                    s.subsurface = new;
+                    s.sync = true;
+                    s.sent.parent = parent;
+                }
+                if let Some(p) = self.surfaces.get_mut(&parent) {
+                    p.children.push(child);
+                }
+            }
+            _ => return Err(Failure::Malformed),
+        }
+        Ok(())
+    }
+
+    fn subsurface_request(
+        &mut self,
+        id: ClientId,
+        object: u32,
+        number: u32,
+        opcode: u16,
+        r: &mut Reader<'_>,
+    ) -> Done {
+        match opcode {
+            0 => {
+                self.retract(number);
+                if let Some(s) = self.surfaces.get_mut(&number) {
+                    s.subsurface = 0;
+                }
+                for other in self.surfaces.values_mut() {
+                    other.children.retain(|c| *c != number);
+                }
+                self.destroy(id, object);
+            }
+            1 => {
+                let position = [r.i32()?, r.i32()?].map(|v| v.clamp(-limit::SIZE, limit::SIZE));
+                if let Some(s) = self.surfaces.get_mut(&number) {
+                    s.position = Some(position);
+                }
+            }
+            2 | 3 => {
+                let sibling = r.u32()?;
+                let sibling = self.surface_of(id, sibling)?;
+                if let Some(s) = self.surfaces.get_mut(&number) {
+                    // Below a sibling means above the parent, which is right for the one use there is: behind all.
+                    s.sent.above = if opcode == 2 { sibling } else { s.sent.parent };
+                }
+            }
+            4 => {
+                if let Some(s) = self.surfaces.get_mut(&number) {
+                    s.sync = true;
+                }
+            }
+            5 => {
+                if let Some(s) = self.surfaces.get_mut(&number) {
+                    s.sync = false;
+                    if let Some(cached) = s.cached.take() {
+                        let later = core::mem::replace(&mut s.pending, cached);
+                        self.commit(id, number)?;
+                        if let Some(s) = self.surfaces.get_mut(&number) {
+                            s.pending = later;
+                        }
+                    }
+                }
+            }
+            _ => return Err(Failure::Malformed),
+        }
+        Ok(())
+    }
+
+    fn shm_request(
+        &mut self,
+        platform: &mut P,
+        id: ClientId,
+        object: u32,
+        opcode: u16,
+        r: &mut Reader<'_>,
+    ) -> Done {
+        if opcode != 0 {
+            return Err(Failure::Malformed);
+        }
+        let (new, size) = (r.u32()?, r.i32()?);
+        let Some(file) = self.clients.get_mut(&id).and_then(|c| c.files.pop_front()) else {
+            return Err(Failure::Malformed);
+        };
+        let Ok(size) = u64::try_from(size) else { return fault(object, 2, "an invalid pool size") };
+        if size == 0 || self.pools.len() >= limit::POOLS {
+            return fault(object, 2, "an invalid pool size, or too many pools");
+        }
+        let Some((handle, file_size)) = platform.pool_memory(&file) else {
+            return fault(object, 2, "this file cannot be a pool");
+        };
+        if file_size < size {
+            return fault(object, 2, "the file is smaller than the pool");
+        }
+        let pool = self.new_pool(handle, size);
+        let made = self.create(id, new, Kind::ShmPool(pool), 1);
+        if made.is_err() {
+            self.release_pool(pool);
+        }
+        made
+    }
+
+    fn pool_request(
+        &mut self,
+        _platform: &mut P,
+        id: ClientId,
+        object: u32,
+        number: u32,
+        opcode: u16,
+        r: &mut Reader<'_>,
+    ) -> Done {
+        match opcode {
+            0 => {
+                let new = r.u32()?;
+                let (offset, width, height, stride, format) =
+                    (r.i32()?, r.i32()?, r.i32()?, r.i32()?, r.u32()?);
+                if format > 1 {
+                    return fault(object, 0, "a pixel format that is not offered");
+                }
+                let pool_size = self.pools.get(&number).map_or(0, |p| p.size);
+                let bytes = i64::from(stride).checked_mul(i64::from(height)).unwrap_or(i64::MAX);
+                let end = u64::try_from(i64::from(offset).saturating_add(bytes)).unwrap_or(u64::MAX);
+                let in_range = (1..=limit::SIZE).contains(&width) && (1..=limit::SIZE).contains(&height);
+                let row = i64::from(width) * 4;
+                let (Ok(offset), Ok(unsigned_stride)) = (u32::try_from(offset), u32::try_from(stride)) else {
+                    return fault(object, 1, "a negative offset or stride");
+                };
+                if !in_range || i64::from(stride) < row || end > pool_size {
+                    return fault(object, 1, "the buffer does not fit into its pool");
+                }
+                let buffer =
+                    Buffer { pool: number, offset, width, height, stride: unsigned_stride, format, uses: 0 };
+                self.create(id, new, Kind::Buffer(buffer), 1)?;
+                if let Some(pool) = self.pools.get_mut(&number) {
+                    pool.references += 1;
+                }
+            }
+            1 => {
+                self.destroy(id, object);
+                self.release_pool(number);
+            }
+            2 => {
+                let size = u64::try_from(r.i32()?).unwrap_or(0);
+                let Some(pool) = self.pools.get_mut(&number) else { return Ok(()) };
+                if size < pool.size || size > limit::POOL {
+                    return fault(object, 2, "a pool cannot shrink");
+                }
+                pool.size = size;
+                self.send_pool(number);
+            }
+            _ => return Err(Failure::Malformed),
+        }
+        Ok(())
+    }
+
+    fn wm_base_request(
+        &mut self,
+        id: ClientId,
+        object: u32,
+        version: u32,
+        opcode: u16,
+        r: &mut Reader<'_>,
+    ) -> Done {
+        match opcode {
+            0 => self.destroy(id, object),
+            1 => {
+                let new = r.u32()?;
+                self.create(id, new, Kind::Positioner(Positioner::default()), version)?;
+            }
+            2 => {
+                let (new, surface) = (r.u32()?, r.u32()?);
+                let number = self.surface_of(id, surface)?;
+                self.new_xdg_surface(object, new, number)?;
+                self.create(id, new, Kind::XdgSurface(number), version)?;
+            }
+            3 => {
+                let _pong = r.u32()?;
+            }
+            _ => return Err(Failure::Malformed),
+        }
+        Ok(())
+    }
+
+    fn xdg_request(
+        &mut self,
+        id: ClientId,
+        object: u32,
+        number: u32,
+        version: u32,
+        opcode: u16,
+        r: &mut Reader<'_>,
+    ) -> Done {
+        match opcode {
+            0 => {
+                if let Some(surface) = self.surfaces.get_mut(&number) {
+                    if surface.xdg_role != 0 {
+                        return fault(object, 6, "the xdg_surface is destroyed before its role");
+                    }
+                    surface.xdg_surface = 0;
+                }
+                self.destroy(id, object);
+            }
+            1 => {
+                let new = r.u32()?;
+                self.new_window(object, new, number, None)?;
+                self.create(id, new, Kind::Toplevel(number), version)?;
+                if version >= 5
+                    && let Some(client) = self.clients.get_mut(&id)
+                {
+                    // Window menu, maximise, full screen, minimise.
+                    let capabilities: Vec<u8> = (1..=4u32).flat_map(u32::to_ne_bytes).collect();
+                    drop(client.event(new, 3).array(&capabilities));
+                }
+            }
+            2 => {
+                let (new, parent, positioner) = (r.u32()?, r.u32()?, r.u32()?);
+                let parent = match self.kind_of(id, parent) {
+                    Some(Kind::XdgSurface(n)) => *n,
+                    _ => return fault(object, 0, "a popup needs a parent"),
+                };
+                let Some(Kind::Positioner(positioner)) = self.kind_of(id, positioner) else {
+                    return Err(Failure::Malformed);
+                };
+                let positioner = *positioner;
+                Self::check_positioner(object, &positioner)?;
+                self.new_window(object, new, number, Some((parent, positioner)))?;
+                self.create(id, new, Kind::Popup(number), version)?;
+            }
+            _ => self.xdg_surface_request(object, number, opcode, r)?,
+        }
+        Ok(())
+    }
+
+    pub(crate) fn viewport_source(r: &mut Reader<'_>) -> Result<Rect256, Failure> {
+        Ok(Rect256 { x: r.i32()?, y: r.i32()?, width: r.i32()?, height: r.i32()? })
+    }
+}

@@ -1,0 +1,130 @@
+//! wl_output and xdg_output.
+
+use crate::client::ClientId;
+use crate::object::Kind;
+use crate::{Display, Platform};
+use alloc::vec::Vec;
+use postern_channel as msg;
+
+impl<P: Platform> Display<P> {
+    pub(crate) fn output_changed(&mut self, output: msg::Output) {
+        let is_new = self.outputs.insert(output.output, output).is_none();
+        if is_new {
+            self.announce_global(crate::globals::output_name(output.output), "wl_output", 4);
+        }
+        self.describe_outputs(output.output);
+        let mapped: Vec<u32> = self.surfaces.iter().filter(|(_, s)| s.mapped).map(|(n, _)| *n).collect();
+        for number in mapped {
+            self.enter_outputs(number);
+        }
+    }
+
+    pub(crate) fn output_gone(&mut self, number: u32) {
+        if self.outputs.remove(&number).is_some() {
+            self.for_objects(
+                |_, kind| matches!(kind, Kind::Registry),
+                |client, registry, _| {
+                    drop(client.event(registry, 1).u32(crate::globals::output_name(number)))
+                },
+            );
+        }
+    }
+
+    fn describe_outputs(&mut self, number: u32) {
+        let clients: Vec<ClientId> = self.clients.keys().copied().collect();
+        for client in clients {
+            let Some(c) = self.clients.get(&client) else { continue };
+            for (object, _) in c.find(|k| matches!(k, Kind::Output(n) | Kind::XdgOutput(n) if *n == number)) {
+                self.describe_output(client, object);
+            }
+        }
+    }
+
+    /// Sends everything about an output to a wl_output or xdg_output object.
+    pub(crate) fn describe_output(&mut self, client: ClientId, object: u32) {
+        let Some(c) = self.clients.get_mut(&client) else { return };
+        let Some(o) = c.objects.get(&object) else { return };
+        let version = o.version;
+        match o.kind {
+            Kind::Output(number) => {
+                let Some(out) = self.outputs.get(&number) else { return };
+                let [width, height] = out.mode;
+                let [mm_w, mm_h] = out.physical;
+                let (x, y) = (out.logical.x, out.logical.y);
+                drop(
+                    c.event(object, 0)
+                        .i32(x)
+                        .i32(y)
+                        .i32(mm_w)
+                        .i32(mm_h)
+                        .u32(out.subpixel)
+                        .string(b"Postern")
+                        .string(b"display")
+                        .u32(out.transform),
+                );
+                drop(c.event(object, 1).u32(3).i32(width).i32(height).i32(out.refresh));
+                if version >= 2 {
+                    drop(c.event(object, 3).i32(out.scale));
+                }
+                if version >= 4 {
+                    drop(c.event(object, 4).string(name(out)));
+                    drop(c.event(object, 5).string(name(out)));
+                }
+                if version >= 2 {
+                    drop(c.event(object, 2));
+                }
+            }
+            Kind::XdgOutput(number) => {
+                let Some(out) = self.outputs.get(&number) else { return };
+                let l = out.logical;
+                drop(c.event(object, 0).i32(l.x).i32(l.y));
+                drop(c.event(object, 1).i32(l.width).i32(l.height));
+                if version >= 2 {
+                    drop(c.event(object, 3).string(name(out)));
+                }
+                if version >= 3 {
+                    // Since version 3 wl_output.done stands for both.
+                    for (wl_output, v) in c.find(|k| matches!(k, Kind::Output(n) if *n == number)) {
+                        if v >= 2 {
+                            drop(c.event(wl_output, 2));
+                        }
+                    }
+                } else {
+                    drop(c.event(object, 2));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// wl_surface.enter for every output, once; and the preferred scale.
+    pub(crate) fn enter_outputs(&mut self, number: u32) {
+        let numbers: Vec<u32> = self.outputs.keys().copied().collect();
+        let fraction = self.outputs.values().map(|o| o.fraction).max().unwrap_or(120);
+        let scale = self.outputs.values().map(|o| o.scale).max().unwrap_or(1);
+        let Some(surface) = self.surfaces.get_mut(&number) else { return };
+        let Some(c) = self.clients.get_mut(&surface.client) else { return };
+        let version = c.objects.get(&surface.object).map_or(1, |o| o.version);
+        for output in numbers {
+            let fresh = !surface.entered.contains(&output);
+            let objects = c.find(|k| matches!(k, Kind::Output(n) if *n == output));
+            if fresh && !objects.is_empty() {
+                surface.entered.push(output);
+                for (object, _) in objects {
+                    drop(c.event(surface.object, 0).u32(object));
+                }
+                if version >= 6 {
+                    drop(c.event(surface.object, 2).i32(scale));
+                }
+                if surface.scale_object != 0 {
+                    drop(c.event(surface.scale_object, 0).u32(fraction));
+                }
+            }
+        }
+    }
+}
+
+fn name(output: &msg::Output) -> &[u8] {
+    let end = output.name.iter().position(|b| *b == 0).unwrap_or(output.name.len());
+    output.name.get(..end).unwrap_or(b"")
+}

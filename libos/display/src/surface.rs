@@ -1,0 +1,189 @@
+//! Surfaces and their double-buffered state.
+
+use crate::client::ClientId;
+use crate::{Display, Platform};
+use alloc::vec::Vec;
+use postern_channel::{self as msg, Message, Rect, Rect256};
+
+/// What a surface is for; fixed once it has been set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    None,
+    Toplevel,
+    Popup,
+    Subsurface,
+    Cursor,
+}
+
+/// A buffer attachment.
+#[derive(Clone, Copy, Debug)]
+pub enum Attach {
+    /// Unchanged since the last commit.
+    Keep,
+    /// No buffer: unmap.
+    Null,
+    /// The wl_buffer with this object id.
+    Buffer(u32),
+}
+
+/// State that a commit applies.
+#[derive(Clone, Debug)]
+pub struct Pending {
+    pub attach: Attach,
+    pub damage: Option<Rect>,
+    /// Damage in surface units, to be scaled.
+    pub surface_damage: Option<Rect>,
+    pub frames: Vec<u32>,
+    pub opaque: Option<Rect>,
+    pub input: Option<Option<Rect>>,
+    pub scale: Option<i32>,
+    pub transform: Option<u32>,
+    pub source: Option<Rect256>,
+    pub destination: Option<[i32; 2]>,
+    pub geometry: Option<Rect>,
+    pub min_size: Option<[i32; 2]>,
+    pub max_size: Option<[i32; 2]>,
+}
+
+impl Pending {
+    pub const fn new() -> Self {
+        Self {
+            attach: Attach::Keep,
+            damage: None,
+            surface_damage: None,
+            frames: Vec::new(),
+            opaque: None,
+            input: None,
+            scale: None,
+            transform: None,
+            source: None,
+            destination: None,
+            geometry: None,
+            min_size: None,
+            max_size: None,
+        }
+    }
+}
+
+/// The smallest rectangle around both.
+pub fn union(a: Option<Rect>, b: Rect) -> Option<Rect> {
+    if b.width <= 0 || b.height <= 0 {
+        return a;
+    }
+    let Some(a) = a else { return Some(b) };
+    let (x, y) = (a.x.min(b.x), a.y.min(b.y));
+    let right = a.x.saturating_add(a.width).max(b.x.saturating_add(b.width));
+    let bottom = a.y.saturating_add(a.height).max(b.y.saturating_add(b.height));
+    Some(Rect { x, y, width: right.saturating_sub(x), height: bottom.saturating_sub(y) })
+}
+
+/// The largest single rectangle of a list: a region's opaque part may be understated.
+pub fn largest(rects: &[Rect]) -> Rect {
+    let area = |r: &Rect| i64::from(r.width) * i64::from(r.height);
+    rects.iter().copied().max_by_key(area).unwrap_or_default()
+}
+
+/// A surface. What the bridge was told last is in `sent`.
+pub struct Surface {
+    pub client: ClientId,
+    /// Object id of the wl_surface.
+    pub object: u32,
+    pub role: Role,
+    pub pending: Pending,
+    /// State of a synchronised subsurface that waits for its parent's commit.
+    pub cached: Option<Pending>,
+    pub sent: msg::Commit,
+    pub frames: Vec<u32>,
+    /// When the oldest frame callback was asked for, for the timer that stands in for a hidden host.
+    pub frames_since: u32,
+    /// Object ids of xdg_surface, xdg_toplevel or xdg_popup; 0 = none.
+    pub xdg_surface: u32,
+    pub xdg_role: u32,
+    pub subsurface: u32,
+    pub viewport: u32,
+    pub decoration: u32,
+    pub sync: bool,
+    pub position: Option<[i32; 2]>,
+    pub children: Vec<u32>,
+    /// The bridge knows it.
+    pub announced: bool,
+    pub mapped: bool,
+    pub configured: bool,
+    pub title: Vec<u8>,
+    pub app_id: Vec<u8>,
+    pub entered: Vec<u32>,
+    pub scale_object: u32,
+}
+
+impl Surface {
+    pub fn new(number: u32, client: ClientId, object: u32) -> Self {
+        Self {
+            client,
+            object,
+            role: Role::None,
+            pending: Pending::new(),
+            cached: None,
+            sent: msg::Commit::empty(number),
+            frames: Vec::new(),
+            frames_since: 0,
+            xdg_surface: 0,
+            xdg_role: 0,
+            subsurface: 0,
+            viewport: 0,
+            decoration: 0,
+            sync: true,
+            position: None,
+            children: Vec::new(),
+            announced: false,
+            mapped: false,
+            configured: false,
+            title: Vec::new(),
+            app_id: Vec::new(),
+            entered: Vec::new(),
+            scale_object: 0,
+        }
+    }
+}
+
+impl<P: Platform> Display<P> {
+    pub(crate) fn new_surface(&mut self, client: ClientId, object: u32) -> Option<u32> {
+        if self.surfaces.len() >= msg::limit::SURFACES {
+            return None;
+        }
+        let number = Self::fresh(&mut self.next_surface, &self.surfaces);
+        self.surfaces.insert(number, Surface::new(number, client, object));
+        Some(number)
+    }
+
+    /// Tells the bridge that the surface lost its role object (it may get the same role again).
+    pub(crate) fn retract(&mut self, number: u32) {
+        let Some(surface) = self.surfaces.get_mut(&number) else { return };
+        let announced = core::mem::replace(&mut surface.announced, false);
+        surface.mapped = false;
+        surface.configured = false;
+        surface.entered.clear();
+        let object = surface.sent.surface;
+        surface.sent = msg::Commit::empty(object);
+        if announced {
+            self.send(&Message::SurfaceDestroy(msg::SurfaceDestroy { surface: number }, &[]), None);
+        }
+        self.forget_focus(number);
+    }
+
+    pub(crate) fn destroy_surface(&mut self, number: u32) {
+        self.retract(number);
+        let Some(surface) = self.surfaces.remove(&number) else { return };
+        if let Some(parent) = self.surfaces.get_mut(&surface.sent.parent) {
+            parent.children.retain(|c| *c != number);
+        }
+        for other in self.surfaces.values_mut() {
+            other.children.retain(|c| *c != number);
+        }
+        if let Some(client) = self.clients.get_mut(&surface.client) {
+            let waiting = surface.frames.into_iter().chain(surface.pending.frames);
+            for callback in waiting.chain(surface.cached.into_iter().flat_map(|c| c.frames)) {
+                client.remove(callback);
+            }
+        }
+    }
+}
