@@ -5,6 +5,7 @@
 //! [`Reply::Status`] again and again until the client hangs up.
 
 mod client;
+pub mod server;
 
 pub use client::{Client, ClientError, Running, running};
 

@@ -1,0 +1,162 @@
+//! Starts a family: memory, handles, start-up block, and the fork that becomes the keeper.
+
+use crate::boot::{BootBlock, TooLong};
+use crate::sandbox::{self, Plan, Step};
+use crate::sys::process::{self, Child};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use postern_abi::layout::{ARENA_SIZE, BOOT_BASE, arena_offset, handle};
+use std::os::fd::{AsRawFd as _, OwnedFd};
+
+/// Why a family could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Arguments and environment do not fit.
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
+    /// The host refused something.
+    #[error("{what}: {}", .error.desc())]
+    Host {
+        /// What was to be done.
+        what: &'static str,
+        /// The host's error.
+        error: Errno,
+    },
+}
+
+fn because(what: &'static str) -> impl Fn(Errno) -> StartError {
+    move |error| StartError::Host { what, error }
+}
+
+/// What a family needs, made by the monitor.
+pub struct Family {
+    arena: OwnedFd,
+    block: BootBlock,
+    plan: Plan,
+    /// Our ends of the gates.
+    pub gates: Vec<OwnedFd>,
+    /// Our end of the event stream.
+    pub events: Option<OwnedFd>,
+    /// Our end of the display channel.
+    pub display: Option<OwnedFd>,
+}
+
+/// A family that was forked. It runs its image if nothing can be read from `failure` but its end.
+pub struct Started {
+    /// The keeper.
+    pub keeper: Child,
+    /// Readable when the image runs, or could not be run; see [`failure`].
+    pub failure: OwnedFd,
+}
+
+fn image_file(image: &[u8]) -> Result<OwnedFd, Errno> {
+    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    // A host may be set up to make memory files that cannot be executed unless this is asked for; older ones do not
+    // know the flag.
+    let file = memfd_create(c"postern-libos", flags | MFdFlags::from_bits_retain(nix::libc::MFD_EXEC))
+        .or_else(|_| memfd_create(c"postern-libos", flags))?;
+    write_all(&file, image, 0)?;
+    let seals =
+        SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_SEAL;
+    fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
+    // Open for reading only: a host before 6.7 shares a write-sealed file in no other way.
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    nix::fcntl::open(path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, nix::sys::stat::Mode::empty())
+}
+
+fn write_all(file: &OwnedFd, mut bytes: &[u8], mut at: i64) -> Result<(), Errno> {
+    while !bytes.is_empty() {
+        let written = nix::sys::uio::pwrite(file, bytes, at)?;
+        bytes = bytes.get(written..).ok_or(Errno::EIO)?;
+        at += i64::try_from(written).map_err(|_| Errno::EFBIG)?;
+    }
+    Ok(())
+}
+
+fn pair(blocking: bool) -> Result<(OwnedFd, OwnedFd), StartError> {
+    let flags =
+        if blocking { SockFlag::SOCK_CLOEXEC } else { SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK };
+    socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags).map_err(because("making a socket pair"))
+}
+
+impl Family {
+    /// Makes everything that a family with this start-up block needs. `stdio` are its standard streams.
+    ///
+    /// # Errors
+    /// The host's.
+    pub fn new(
+        image: &[u8],
+        block: BootBlock,
+        stdio: [OwnedFd; 3],
+        display: bool,
+        host_ids: (u32, u32),
+    ) -> Result<Self, StartError> {
+        let arena =
+            memfd_create(c"postern-arena", MFdFlags::MFD_CLOEXEC).map_err(because("making the arena"))?;
+        let size = i64::try_from(ARENA_SIZE).unwrap_or(i64::MAX);
+        nix::unistd::ftruncate(&arena, size).map_err(because("sizing the arena"))?;
+        let image = image_file(image).map_err(because("making the image"))?;
+        let mut handles: Vec<(i32, OwnedFd)> = handle::STDIO.into_iter().zip(stdio).collect();
+        let copy = |fd: &OwnedFd| fd.try_clone().map_err(|_| because("copying a handle")(Errno::EMFILE));
+        handles.push((handle::ARENA, copy(&arena)?));
+        handles.push((handle::IMAGE, image));
+        let (events, theirs) = pair(false)?;
+        handles.push((handle::EVENTS, theirs));
+        let wake =
+            nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).map_err(because("making a pipe"))?;
+        handles.push((handle::WAKE_READ, wake.0));
+        handles.push((handle::WAKE_WRITE, wake.1));
+        let display = if display {
+            let (ours, theirs) = pair(false)?;
+            handles.push((handle::DISPLAY, theirs));
+            Some(ours)
+        } else {
+            None
+        };
+        let mut gates = Vec::with_capacity(handle::GATES);
+        for number in (handle::GATE_FIRST..).take(handle::GATES) {
+            let (ours, theirs) = pair(true)?;
+            handles.push((number, theirs));
+            gates.push(ours);
+        }
+        let plan = Plan { handles, namespaces: true, ids: host_ids };
+        Ok(Self { arena, block, plan, gates, events: Some(events), display })
+    }
+
+    /// Forks the keeper, in namespaces of its own if `namespaces`.
+    ///
+    /// # Errors
+    /// The host's, as it is when the host refuses namespaces.
+    pub fn start(&mut self, namespaces: bool) -> Result<Started, StartError> {
+        self.plan.namespaces = namespaces;
+        self.block.filter = crate::filter::program(namespaces);
+        let place = i64::try_from(arena_offset(BOOT_BASE)).unwrap_or(i64::MAX);
+        write_all(&self.arena, &self.block.encode()?, place)
+            .map_err(because("writing the start-up block"))?;
+        let (failure, report) = nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(because("making a pipe"))?;
+        let plan = &self.plan;
+        let keeper = process::fork(if namespaces { process::NAMESPACES } else { 0 }, move || {
+            // Moved above the handles, where it stays until the image runs.
+            let Ok(report) = crate::sys::duplicate_from(std::os::fd::AsFd::as_fd(&report), 32) else {
+                return 1;
+            };
+            let (step, error) = sandbox::become_keeper(plan, report.as_raw_fd());
+            let code = u8::try_from(error as i32).unwrap_or(0);
+            let _ = nix::unistd::write(&report, &[step as u8, code]);
+            1
+        })
+        .map_err(because("making a process"))?;
+        Ok(Started { keeper, failure })
+    }
+}
+
+/// Why the image does not run: the step that failed and the error. `None` if it runs. Waits until that is known.
+pub fn failure(pipe: &OwnedFd) -> Option<(Step, Errno)> {
+    let mut bytes = [0; 2];
+    match nix::unistd::read(pipe, &mut bytes) {
+        Ok(2) => Some((Step::from_number(bytes[0])?, Errno::from_raw(bytes[1].into()))),
+        _ => None,
+    }
+}

@@ -1,0 +1,11 @@
+//! The file service: `file:` streams. It resolves names below the mounts of a family, by policy, and hands out handles
+//! of regular files. It never follows a symbolic link and never opens a device, FIFO or socket.
+
+mod change;
+mod list;
+mod mounts;
+mod open;
+mod walk;
+
+pub use change::clear_umask;
+pub use mounts::{Mount, MountError, Mounts, Policy};

@@ -1,0 +1,206 @@
+//! The mounts of a family: which directories of the host it sees, where, and under which policy.
+
+use super::walk::Node;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::{Mode, SFlag};
+use postern_abi::boot::mount;
+use std::ffi::OsString;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+/// What of a mount can be seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// The host's system directories: what every user of the host may read, and no secrets even so.
+    System,
+    /// What the user granted: all that the user may use.
+    Granted,
+}
+
+/// A directory or file of the host that a family sees.
+#[derive(Debug)]
+pub struct Mount {
+    /// Number that messages name it by, from 1.
+    pub id: u32,
+    /// Where the app sees it.
+    pub path: PathBuf,
+    /// Where it is on the host.
+    pub source: PathBuf,
+    /// [`mount`] bits.
+    pub flags: u32,
+    /// What can be seen.
+    pub policy: Policy,
+    pub(super) root: OwnedFd,
+    pub(super) device: u64,
+}
+
+impl Mount {
+    /// Whether the app may change it.
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        self.flags & mount::READ_ONLY == 0
+    }
+}
+
+/// A path that cannot be mounted.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {reason}", path.display())]
+pub struct MountError {
+    /// The path on the host.
+    pub path: PathBuf,
+    /// Why.
+    pub reason: String,
+}
+
+/// System files that are shown to nobody, even where their permission bits would let all read them: they identify the
+/// machine to its peers, or let one become another user.
+const SECRET: &[&str] = &[
+    "/etc/shadow",
+    "/etc/shadow-",
+    "/etc/gshadow",
+    "/etc/gshadow-",
+    "/etc/sudoers",
+    "/etc/sudoers.d",
+    "/etc/security/opasswd",
+    "/etc/ssl/private",
+    "/etc/pki/tls/private",
+    "/etc/NetworkManager/system-connections",
+    "/etc/wireguard",
+    "/etc/openvpn",
+    "/etc/ppp",
+    "/etc/wpa_supplicant",
+    "/etc/iwd",
+    "/etc/cups/ssl",
+    "/etc/krb5.keytab",
+    "/etc/credstore",
+    "/etc/credstore.encrypted",
+];
+
+/// Whether a system file is a secret by its name.
+pub(super) fn is_secret(path: &Path) -> bool {
+    if SECRET.iter().any(|secret| path.starts_with(secret)) {
+        return true;
+    }
+    // Private ssh host keys end in `_key`, public ones in `_key.pub`.
+    path.parent() == Some(Path::new("/etc/ssh"))
+        && path
+            .file_name()
+            .and_then(|n| n.to_str())
+            .is_some_and(|n| n.starts_with("ssh_host_") && n.ends_with("_key"))
+}
+
+/// All mounts of a family.
+#[derive(Debug, Default)]
+pub struct Mounts {
+    list: Vec<Mount>,
+    links: Vec<(PathBuf, PathBuf)>,
+    /// Device and inode of directories that are hidden wherever they turn up: Postern's own.
+    hidden: Vec<(u64, u64)>,
+    /// Owner on the host → owner that the app sees, user and group.
+    pub(super) owner: [(u32, u32); 2],
+}
+
+impl Mounts {
+    /// No mounts yet. Files of the host's `from` (user, group) look to the app like those of `to`.
+    #[must_use]
+    pub fn new(from: (u32, u32), to: (u32, u32)) -> Self {
+        Self { owner: [(from.0, to.0), (from.1, to.1)], ..Self::default() }
+    }
+
+    /// Hides a directory of the host wherever it turns up. One that does not exist is ignored.
+    pub fn hide(&mut self, path: &Path) {
+        if let Ok(meta) = std::fs::metadata(path) {
+            self.hidden.push((meta.dev(), meta.ino()));
+        }
+    }
+
+    pub(super) fn is_hidden(&self, device: u64, inode: u64) -> bool {
+        !self.hidden.is_empty() && self.hidden.contains(&(device, inode))
+    }
+
+    /// Mounts the directory or regular file `source` of the host at `path`.
+    ///
+    /// # Errors
+    /// If it cannot be opened or is neither.
+    pub fn add(&mut self, source: &Path, path: &Path, flags: u32, policy: Policy) -> Result<u32, MountError> {
+        let wrong = |reason: String| MountError { path: source.to_owned(), reason };
+        let root = open(source, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
+            .map_err(|error| wrong(error.desc().to_owned()))?;
+        let root = Node::from_fd(root).map_err(|error| wrong(error.desc().to_owned()))?;
+        let kind = match root.kind() {
+            SFlag::S_IFDIR => 0,
+            SFlag::S_IFREG => mount::FILE,
+            _ => return Err(wrong("neither a directory nor a regular file".to_owned())),
+        };
+        let id = u32::try_from(self.list.len() + 1).map_err(|_| wrong("too many mounts".to_owned()))?;
+        let device = root.stat.st_dev;
+        let root = root.into_fd();
+        let (path, source) = (path.to_owned(), source.to_owned());
+        self.list.retain(|other| other.path != path);
+        self.list.push(Mount { id, path, source, flags: flags | kind, policy, root, device });
+        Ok(id)
+    }
+
+    /// Makes a symbolic link in the app's root.
+    pub fn link(&mut self, path: &Path, target: &Path) {
+        self.links.push((path.to_owned(), target.to_owned()));
+    }
+
+    pub(super) fn get(&self, id: u64) -> Result<&Mount, Errno> {
+        self.list.iter().find(|mount| u64::from(mount.id) == id).ok_or(Errno::EINVAL)
+    }
+
+    pub(super) fn root(&self, mount: &Mount) -> Result<Node, Errno> {
+        Node::from_fd(mount.root.as_fd().try_clone_to_owned().map_err(|_| Errno::EMFILE)?)
+    }
+
+    /// Where the app sees the mount with this number, if the user granted it.
+    #[must_use]
+    pub fn granted(&self, id: u64) -> Option<&Path> {
+        self.get(id).ok().filter(|mount| mount.policy == Policy::Granted).map(|mount| mount.path.as_path())
+    }
+
+    /// The mounts.
+    #[must_use]
+    pub fn list(&self) -> &[Mount] {
+        &self.list
+    }
+
+    /// Records for the start-up block: number, bits, path, link target.
+    #[must_use]
+    pub fn records(&self) -> Vec<(u32, u32, OsString, OsString)> {
+        let mounts = self.list.iter().map(|m| (m.id, m.flags, m.path.clone().into(), OsString::new()));
+        let links = self.links.iter().map(|(p, t)| (0, mount::LINK, p.clone().into(), t.clone().into()));
+        mounts.chain(links).collect()
+    }
+
+    /// The mount that the app's path `path` is in, and the path below it; links in the app's root are followed.
+    #[must_use]
+    pub fn find(&self, path: &Path) -> Option<(&Mount, PathBuf)> {
+        let path = self.resolve_link(path);
+        let mount = self
+            .list
+            .iter()
+            .filter(|mount| path.starts_with(&mount.path))
+            .max_by_key(|mount| mount.path.as_os_str().len())?;
+        Some((mount, path.strip_prefix(&mount.path).ok()?.to_owned()))
+    }
+
+    fn resolve_link(&self, path: &Path) -> PathBuf {
+        match self.links.iter().find_map(|(link, target)| Some((target, path.strip_prefix(link).ok()?))) {
+            // Joining an empty rest would add a trailing slash.
+            Some((target, rest)) if rest.as_os_str().is_empty() => Path::new("/").join(target),
+            Some((target, rest)) => Path::new("/").join(target).join(rest),
+            None => path.to_owned(),
+        }
+    }
+
+    /// Where the app's path is on the host, if it is in a mount.
+    #[must_use]
+    pub fn host_path(&self, path: &Path) -> Option<PathBuf> {
+        let (mount, rest) = self.find(path)?;
+        Some(if rest.as_os_str().is_empty() { mount.source.clone() } else { mount.source.join(rest) })
+    }
+}
