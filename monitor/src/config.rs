@@ -44,8 +44,6 @@ pub struct Config {
 /// How to start the bridge.
 #[derive(Clone, Debug, Default)]
 pub struct Display {
-    /// The app's id, as windows carry it.
-    pub app: String,
     /// Put before the title of each window.
     pub title_prefix: Option<String>,
     /// Colour of the border, as `#rrggbb`.

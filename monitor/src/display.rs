@@ -1,65 +1,94 @@
 //! The compositor bridge as its monitor sees it: started when the family first uses the display channel, so that a
 //! program without windows costs none; started again when it dies, with a new channel that the family is told of.
 //!
-//! A bridge is `postern bridge` with the display channel as standard input. Its standard output is a
-//! `SOCK_SEQPACKET` socket to the monitor: it sends the number of frames it has shown (8 bytes, little endian), and
-//! gets the [`postern_abi::boot::permission`] bits whenever they change (4 bytes). Its standard error ends up in the
+//! A bridge is `postern bridge` with the display channel as standard input. Its standard output is a stream socket to
+//! the monitor, with JSON lines both ways: [`Said`] from the bridge, settings to it. Its standard error ends up in the
 //! report if it dies.
 
+use crate::account::clean;
 use crate::config::Display;
-use nix::errno::Errno;
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, socketpair};
+use postern_abi::boot::permission;
+use serde::Deserialize;
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A bridge that dies sooner than this after its start is not started a third time.
+/// A bridge that dies sooner than this after its start is not started again at once.
 const SOON: Duration = Duration::from_secs(10);
+/// How long to wait then.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How often a bridge that dies soon is started again: long enough for a compositor to come back.
+const MAX_TRIES: u32 = 120;
 /// How much of its last words goes into the report, in bytes.
-const LAST_WORDS: i64 = 2048;
+const LAST_WORDS: u64 = 2048;
+/// Longest line of a bridge, in bytes.
+const MAX_LINE: usize = 256 * 1024;
+
+/// What a bridge says. What is not listed is ignored.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "report", rename_all = "snake_case")]
+enum Said {
+    /// Frames given to the compositor since its start.
+    Shown { frames: u64 },
+    /// The app asked for something that its permissions do not give.
+    Denied { permission: String, what: String },
+    /// It ends because of this; whether another one may do better.
+    Failed { error: String, retry: bool },
+    #[serde(other)]
+    Other,
+}
 
 /// The bridge of an app.
 pub struct Bridge {
     how: Display,
     state: State,
-    /// [`postern_abi::boot::permission`] bits.
+    /// [`permission`] bits.
     permissions: u32,
-    frames: u64,
-    died: Option<Instant>,
+    /// Frames of bridges that are gone, and of this one.
+    frames: [u64; 2],
+    tries: u32,
 }
 
 enum State {
     /// Nobody used the channel yet.
     Idle(OwnedFd),
     Running(Running),
+    /// To be started again then.
+    Waiting(Instant),
     Gone,
 }
 
 struct Running {
     child: Child,
-    status: OwnedFd,
+    status: UnixStream,
     errors: File,
+    input: Vec<u8>,
+    since: Instant,
+    failed: Option<(String, bool)>,
 }
 
-/// A bridge ended against its will.
-pub struct Ended {
-    /// How.
-    pub summary: String,
-    /// The signal that ended it.
-    pub signal: Option<i32>,
-    /// The family's end of the channel to the new bridge, if there is one.
+/// What came of tending a bridge.
+#[derive(Default)]
+pub struct Outcome {
+    /// It ended against its will: how, and the signal that ended it.
+    pub died: Option<(String, Option<i32>)>,
+    /// The family's end of the channel to a new bridge.
     pub new_channel: Option<OwnedFd>,
+    /// Requests that it refused: permission, and what was asked.
+    pub denied: Vec<(String, String)>,
 }
 
 impl Bridge {
-    /// A bridge that will serve `channel`.
+    /// A bridge that will serve `channel`, with these [`permission`] bits.
     #[must_use]
     pub fn new(how: Display, channel: OwnedFd, permissions: u32) -> Self {
-        Self { how, state: State::Idle(channel), permissions, frames: 0, died: None }
+        Self { how, state: State::Idle(channel), permissions, frames: [0; 2], tries: 0 }
     }
 
     /// What to wait for before [`Bridge::tend`] has something to do.
@@ -68,7 +97,16 @@ impl Bridge {
         match &self.state {
             State::Idle(channel) => Some(channel.as_fd()),
             State::Running(running) => Some(running.status.as_fd()),
-            State::Gone => None,
+            State::Waiting(_) | State::Gone => None,
+        }
+    }
+
+    /// When [`Bridge::tend`] has something to do even so.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        match self.state {
+            State::Waiting(until) => Some(until),
+            _ => None,
         }
     }
 
@@ -81,96 +119,143 @@ impl Bridge {
         }
     }
 
-    /// Frames it has shown.
+    /// Frames shown since the app started.
     #[must_use]
     pub fn frames(&self) -> u64 {
-        self.frames
+        let [past, now] = self.frames;
+        past.saturating_add(now)
     }
 
-    /// Tells it the permissions that hold from now on.
+    /// Tells it the [`permission`] bits that hold from now on.
     pub fn permit(&mut self, bits: u32) {
         self.permissions = bits;
-        if let State::Running(running) = &self.state {
-            let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
-            let _ = send(running.status.as_raw_fd(), &bits.to_le_bytes(), flags);
+        if let State::Running(running) = &mut self.state {
+            let (read, write) = (bits & permission::CLIPBOARD_READ != 0, bits & permission::CLIPBOARD_WRITE != 0);
+            let line = format!("{{\"clipboard_read\":{read},\"clipboard_write\":{write}}}\n");
+            let _ = running.status.write_all(line.as_bytes());
         }
     }
 
     /// Starts it, hears it, or notices its end.
-    pub fn tend(&mut self) -> Option<Ended> {
+    pub fn tend(&mut self) -> Outcome {
+        let mut outcome = Outcome::default();
         match std::mem::replace(&mut self.state, State::Gone) {
             State::Idle(channel) => {
                 // Readable without a message: the family is gone.
-                if recv(channel.as_raw_fd(), &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) == Ok(0) {
-                    return None;
+                if recv(channel.as_raw_fd(), &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) != Ok(0) {
+                    self.launch(channel, &mut outcome);
                 }
-                self.launch(channel).err().map(|error| Ended {
-                    summary: format!("it could not be started: {error}"),
-                    signal: None,
-                    new_channel: None,
-                })
             }
-            State::Running(running) => self.hear(running),
-            State::Gone => None,
+            State::Running(running) => self.hear(running, &mut outcome),
+            State::Waiting(until) if until <= Instant::now() => self.launch_again(&mut outcome),
+            other => self.state = other,
+        }
+        outcome
+    }
+
+    fn launch(&mut self, channel: OwnedFd, outcome: &mut Outcome) {
+        match self.spawn(channel) {
+            Ok(running) => self.state = State::Running(running),
+            Err(error) => outcome.died = Some((format!("it could not be started: {error}"), None)),
         }
     }
 
-    fn launch(&mut self, channel: OwnedFd) -> std::io::Result<()> {
-        let flags = SockFlag::SOCK_CLOEXEC;
-        let (status, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?;
+    fn spawn(&self, channel: OwnedFd) -> io::Result<Running> {
+        let (status, theirs) = UnixStream::pair()?;
+        status.set_nonblocking(true)?;
         let errors = File::from(memfd_create(c"postern-bridge-errors", MFdFlags::MFD_CLOEXEC)?);
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("bridge").args(["--permissions", &self.permissions.to_string()]);
+        command.arg("bridge");
         for (option, value) in [("--title-prefix", &self.how.title_prefix), ("--border", &self.how.border)] {
             if let Some(value) = value {
                 command.arg(format!("{option}={value}"));
             }
         }
-        command.args(["--app-id", &self.how.app]);
-        let child = command.stdin(channel).stdout(theirs).stderr(Stdio::from(errors.try_clone()?)).spawn()?;
-        self.state = State::Running(Running { child, status, errors });
-        Ok(())
-    }
-
-    fn hear(&mut self, mut running: Running) -> Option<Ended> {
-        let mut message = [0; 8];
-        match recv(running.status.as_raw_fd(), &mut message, MsgFlags::MSG_DONTWAIT) {
-            Ok(8) => self.frames = self.frames.max(u64::from_le_bytes(message)),
-            Ok(0) | Err(Errno::ECONNRESET) => {
-                let status = running.child.wait();
-                if status.as_ref().is_ok_and(std::process::ExitStatus::success) {
-                    return None;
-                }
-                let signal = status.as_ref().ok().and_then(|status| status.signal());
-                let how = match (signal, status.as_ref().ok().and_then(|status| status.code())) {
-                    (Some(signal), _) => format!("ended by {}", crate::report::signal_text(signal)),
-                    (None, Some(code)) => format!("ended with status {code}"),
-                    (None, None) => "is gone".to_owned(),
-                };
-                let words = last_words(&mut running.errors);
-                let summary = if words.is_empty() {
-                    format!("the bridge {how}")
-                } else {
-                    format!("the bridge {how}: {words}")
-                };
-                return Some(Ended { summary, signal, new_channel: self.restart() });
+        for (option, bit) in
+            [("--clipboard-read", permission::CLIPBOARD_READ), ("--clipboard-write", permission::CLIPBOARD_WRITE)]
+        {
+            if self.permissions & bit != 0 {
+                command.arg(option);
             }
-            _ => {}
         }
-        self.state = State::Running(running);
-        None
+        let child = command
+            .stdin(channel)
+            .stdout(OwnedFd::from(theirs))
+            .stderr(Stdio::from(errors.try_clone()?))
+            .spawn()?;
+        Ok(Running { child, status, errors, input: Vec::new(), since: Instant::now(), failed: None })
     }
 
-    /// Starts the next one at once: the display server will send it everything again.
-    fn restart(&mut self) -> Option<OwnedFd> {
-        if self.died.is_some_and(|when| when.elapsed() < SOON) {
-            return None;
+    fn hear(&mut self, mut running: Running, outcome: &mut Outcome) {
+        let mut buffer = [0; 4096];
+        match running.status.read(&mut buffer) {
+            Ok(0) => return self.ended(running, outcome),
+            Ok(len) => running.input.extend_from_slice(buffer.get(..len).unwrap_or(&[])),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) => return self.ended(running, outcome),
         }
-        self.died = Some(Instant::now());
+        self.read_lines(&mut running, outcome);
+        self.state = State::Running(running);
+    }
+
+    fn read_lines(&mut self, running: &mut Running, outcome: &mut Outcome) {
+        while let Some(end) = running.input.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = running.input.drain(..=end).collect();
+            match serde_json::from_slice(&line) {
+                Ok(Said::Shown { frames }) => self.frames[1] = frames,
+                Ok(Said::Denied { permission, what }) => {
+                    outcome.denied.push((clean(permission.as_bytes()), clean(what.as_bytes())));
+                }
+                Ok(Said::Failed { error, retry }) => running.failed = Some((error, retry)),
+                Ok(Said::Other) | Err(_) => {}
+            }
+        }
+        if running.input.len() > MAX_LINE {
+            running.input.clear();
+        }
+    }
+
+    fn ended(&mut self, mut running: Running, outcome: &mut Outcome) {
+        let status = running.child.wait().ok();
+        self.frames = [self.frames(), 0];
+        if status.is_some_and(|status| status.success()) {
+            return;
+        }
+        let signal = status.and_then(|status| status.signal());
+        let how = match (&running.failed, signal, status.and_then(|status| status.code())) {
+            (Some((error, _)), ..) => error.clone(),
+            (None, Some(signal), _) => format!("the bridge was ended by {}", crate::report::signal_text(signal)),
+            (None, None, Some(code)) => format!("the bridge ended with status {code}"),
+            (None, None, None) => "the bridge is gone".to_owned(),
+        };
+        let words = last_words(&mut running.errors);
+        let how = if words.is_empty() || running.failed.is_some() { how } else { format!("{how}: {words}") };
+        // While a compositor is away every attempt fails; one report is enough.
+        if self.tries == 0 || running.since.elapsed() >= SOON {
+            outcome.died = Some((how, signal));
+        }
+        if running.since.elapsed() >= SOON {
+            self.tries = 0;
+        }
+        let hopeless = running.failed.is_some_and(|(_, retry)| !retry);
+        self.tries += 1;
+        if hopeless || self.tries > MAX_TRIES {
+            return;
+        }
+        if self.tries == 1 {
+            self.launch_again(outcome);
+        } else {
+            self.state = State::Waiting(Instant::now() + PAUSE);
+        }
+    }
+
+    /// Starts the next one: the display server will send it everything again over the new channel.
+    fn launch_again(&mut self, outcome: &mut Outcome) {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-        let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags).ok()?;
-        self.launch(ours).ok()?;
-        Some(theirs)
+        if let Ok((ours, theirs)) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags) {
+            self.launch(ours, outcome);
+            outcome.new_channel = Some(theirs);
+        }
     }
 
     /// Ends it with the app.
@@ -184,8 +269,9 @@ impl Bridge {
 
 fn last_words(errors: &mut File) -> String {
     let len = errors.metadata().map_or(0, |meta| meta.len());
-    let start = len.saturating_sub(LAST_WORDS.unsigned_abs());
     let mut text = Vec::new();
-    let _ = errors.seek(SeekFrom::Start(start)).and_then(|_| errors.read_to_end(&mut text));
+    let _ = errors
+        .seek(SeekFrom::Start(len.saturating_sub(LAST_WORDS)))
+        .and_then(|_| errors.read_to_end(&mut text));
     String::from_utf8_lossy(&text).trim().to_owned()
 }

@@ -142,7 +142,7 @@ fn take_notice(shared: &Shared, args: &[u64; 6], payload: &[u8]) {
             shared.account.deny(&clean(permission), &clean(what));
         }
         notice::UNSUPPORTED => shared.account.unsupported(&clean(payload), args[1]),
-        notice::LOG if shared.verbose => shared.mailbox.tell(News::Message(clean(payload))),
+        notice::LOG if shared.verbose || args[1] == 1 => shared.mailbox.tell(News::Message(clean(payload))),
         notice::PROCESS => shared.account.process(small(args[1]), small(args[2]), &clean(payload)),
         _ => {}
     }

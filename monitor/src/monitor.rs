@@ -216,7 +216,8 @@ impl Monitor {
         for gate in &self.idle_gates {
             fds.push(PollFd::new(gate.as_fd(), PollFlags::POLLIN));
         }
-        let timeout = self.deadline.map_or(PollTimeout::NONE, |deadline| {
+        let bridge_at = self.bridge.as_ref().and_then(Bridge::deadline);
+        let timeout = self.deadline.into_iter().chain(bridge_at).min().map_or(PollTimeout::NONE, |deadline| {
             let left = deadline.saturating_duration_since(Instant::now()).as_millis();
             PollTimeout::try_from(left.saturating_add(1)).unwrap_or(PollTimeout::MAX)
         });
@@ -247,7 +248,7 @@ impl Monitor {
         if control && let Some(server) = &self.server {
             server.accept(&self.shared, &self.usage);
         }
-        if bridge {
+        if bridge || bridge_at.is_some_and(|at| at <= Instant::now()) {
             self.tend_bridge();
         }
         if is_ready(1) && !self.finished {
@@ -388,18 +389,22 @@ impl Monitor {
 
     fn tend_bridge(&mut self) {
         let Some(bridge) = &mut self.bridge else { return };
-        let ended = bridge.tend();
+        let outcome = bridge.tend();
         self.usage.bridge.store(bridge.pid().unwrap_or(0), Ordering::Relaxed);
         self.usage.frames.store(bridge.frames(), Ordering::Relaxed);
-        let Some(ended) = ended else { return };
-        let mut report = self.report(Kind::Bridge);
-        report.summary = format!("The display of {} failed: {}", self.shared.name, ended.summary);
-        if let Some(signal) = ended.signal {
-            report.set_signal(signal);
+        for (permission, what) in outcome.denied {
+            self.shared.account.deny(&permission, &what);
         }
-        self.say(&report.summary);
-        self.save(report);
-        if let Some(channel) = ended.new_channel {
+        if let Some((how, signal)) = outcome.died {
+            let mut report = self.report(Kind::Bridge);
+            report.summary = format!("The display of {} failed: {how}", self.shared.name);
+            if let Some(signal) = signal {
+                report.set_signal(signal);
+            }
+            self.say(&report.summary);
+            self.save(report);
+        }
+        if let Some(channel) = outcome.new_channel {
             self.shared.send_event(EventKind::DisplayReady, [0; 3], Some(channel.as_fd()));
         }
     }

@@ -87,6 +87,7 @@ monitor_calls! {
     /// with the reply, 1 if the file was created, 0]`. The call succeeds (error 0) when it resolved at least the
     /// parent of what stopped it; `ENOENT` as a whole is told by fewer components than asked for. Errors of
     /// opening (`EACCES`, `EROFS`, `ENOSPC`, `EEXIST`, …) come in `error`, with the records still in the payload.
+    /// Handles are of regular files only: asking to read a directory, FIFO or socket succeeds without one.
     Open = 1, "resolve a path below a mount; open or create what it names";
     /// Lists a directory. Arguments: `[mount id, cookie]` (cookie 0 at first). Payload: path of the directory.
     /// Reply: records with names, without `.` and `..`; values: `[cookie for the next call, 1 if this was the last]`.
@@ -109,7 +110,8 @@ monitor_calls! {
     /// Facts about the file system of a mount. Arguments: `[mount id]`. Reply values: `[block size, blocks, blocks
     /// free for the user, files free]`.
     FileSystem = 8, "free and total space of a mount";
-    /// Makes an anonymous memory file that may be sealed and leave the family. Arguments: `[size in bytes]`.
+    /// Makes an anonymous memory file that may be sealed and leave the family. Arguments: `[size in bytes, 1 to seal it
+    /// against shrinking at once]`.
     /// Reply: the handle.
     MemoryCreate = 9, "make a memory file of its own";
     /// Opens a network stream, if the network permission covers it.
@@ -220,9 +222,10 @@ pub mod notice {
     pub const UNSUPPORTED: u64 = 5;
     /// Every process of the family has ended.
     pub const EMPTY: u64 = 6;
-    /// A debugging line from the library OS. Payload: text.
+    /// A line from the library OS. `args[1]` = 1: for the user, such as why the program could not be executed; always
+    /// shown. `args[1]` = 0: for debugging. Payload: text.
     pub const LOG: u64 = 7;
-    /// A process began or changed its program: `args[1]` = guest pid, `args[2]` = host pid in the family's
+    /// A process began or changed its program (or, with an empty payload, ended): `args[1]` = guest pid, `args[2]` = host pid in the family's
     /// namespace; payload: name.
     pub const PROCESS: u64 = 8;
 }
