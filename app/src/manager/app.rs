@@ -75,7 +75,7 @@ impl Manager {
         while let Ok(event) = self.events.try_recv() {
             match event {
                 Event::Icon { key, image } => self.icons.insert(ctx, key, image),
-                Event::IconsChanged => self.icons.forget(),
+                Event::IconsChanged => self.icons.refresh(),
                 event => {
                     let jobs = self.state.absorb(event);
                     self.run(ctx, jobs);

@@ -217,6 +217,15 @@ pub enum Event {
     IconsChanged,
 }
 
+/// What the window asks the icon worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IconRequest {
+    /// Find and decode an icon.
+    Find(IconKey),
+    /// Look at the directories again: icons may have come or gone.
+    Refresh,
+}
+
 /// An icon at a size.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct IconKey {

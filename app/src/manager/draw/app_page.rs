@@ -11,8 +11,11 @@ use super::glyph::Glyph;
 use super::kit::{self, Tone, Weight};
 use super::report;
 
-/// The room for the control of a row.
-const CONTROL_WIDTH: f32 = 264.0;
+/// The room for the values of a choice, and for a button beside them.
+const CHOICE_WIDTH: f32 = 264.0;
+
+/// The room for a switch or a button, and for a button beside it.
+const SWITCH_WIDTH: f32 = 104.0;
 
 pub(super) fn app_ui(ui: &mut Ui, view: &AppView, pen: &mut Pen<'_>) {
     kit::back_button(ui, pen);
@@ -190,12 +193,13 @@ fn permission_ui(ui: &mut Ui, app: &str, row: &PermissionRow, pen: &mut Pen<'_>)
         PermissionKey::ClipboardRead | PermissionKey::ClipboardWrite => Glyph::Clipboard,
     };
     let mut clicked = None;
+    let width = if matches!(row.control, Control::Choice(_)) { CHOICE_WIDTH } else { SWITCH_WIDTH };
     kit::text_and_control(
         ui,
-        CONTROL_WIDTH,
+        width,
         |ui| clicked = control_ui(ui, app, row, tokens),
         |ui| {
-            ui.horizontal(|ui| {
+            ui.horizontal_wrapped(|ui| {
                 let (rect, _) = ui.allocate_exact_size(Vec2::splat(18.0), egui::Sense::hover());
                 glyph.paint(ui.painter(), rect, tokens.text_weak.into());
                 ui.label(RichText::new(row.title).font(theme::strong()));
@@ -249,7 +253,7 @@ fn grants_ui(ui: &mut Ui, view: &AppView, pen: &mut Pen<'_>) {
             let mut revoke = false;
             kit::text_and_control(
                 ui,
-                CONTROL_WIDTH,
+                SWITCH_WIDTH,
                 |ui| revoke = kit::button_with(ui, tokens, Weight::Plain, None, "Revoke", &name).clicked(),
                 |ui| {
                     ui.horizontal(|ui| {

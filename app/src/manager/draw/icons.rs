@@ -5,7 +5,7 @@ use std::sync::mpsc::Sender;
 
 use egui::{ColorImage, Context, Rect, TextureHandle, TextureOptions, Ui, Vec2};
 
-use super::super::command::IconKey;
+use super::super::command::{IconKey, IconRequest};
 use super::super::theme::{self, Tokens};
 use super::super::view::AppRef;
 use crate::library::icon_image::IconImage;
@@ -14,7 +14,7 @@ use crate::library::icon_image::IconImage;
 #[derive(Default)]
 pub struct IconStore {
     textures: HashMap<IconKey, Slot>,
-    requests: Option<Sender<IconKey>>,
+    requests: Option<Sender<IconRequest>>,
 }
 
 enum Slot {
@@ -29,7 +29,7 @@ enum Slot {
 impl IconStore {
     /// A store that asks this worker for pictures.
     #[must_use]
-    pub fn new(requests: Sender<IconKey>) -> Self {
+    pub fn new(requests: Sender<IconRequest>) -> Self {
         Self { textures: HashMap::new(), requests: Some(requests) }
     }
 
@@ -43,15 +43,20 @@ impl IconStore {
         self.textures.insert(key, slot);
     }
 
-    /// Asks for everything again the next time it is drawn.
-    pub fn forget(&mut self) {
-        self.textures.clear();
+    /// Asks for everything again. What is there is shown until the answer comes.
+    pub fn refresh(&mut self) {
+        let Some(requests) = &self.requests else { return };
+        let keys = self.textures.keys().cloned().map(IconRequest::Find);
+        for request in std::iter::once(IconRequest::Refresh).chain(keys) {
+            // The worker ends only with the window.
+            let _ = requests.send(request);
+        }
     }
 
     fn get(&mut self, key: IconKey) -> Option<&TextureHandle> {
         let requests = &self.requests;
         let slot = self.textures.entry(key).or_insert_with_key(|key| match requests {
-            Some(requests) if requests.send(key.clone()).is_ok() => Slot::Wanted,
+            Some(requests) if requests.send(IconRequest::Find(key.clone())).is_ok() => Slot::Wanted,
             _ => Slot::Missing,
         });
         match slot {

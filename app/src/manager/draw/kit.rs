@@ -6,7 +6,8 @@ use egui::epaint::{Mesh, RectShape};
 use egui::text::{LayoutJob, TextFormat, TextWrapping};
 use egui::{
     Align, Align2, Color32, CornerRadius, CursorIcon, FontId, Frame, Galley, Id, Layout, Margin, Pos2, Rect,
-    Response, RichText, Sense, Shape, Stroke, StrokeKind, Ui, Vec2, WidgetInfo, accesskit::Role, pos2, vec2,
+    Response, RichText, Sense, Shape, Stroke, StrokeKind, Ui, UiBuilder, Vec2, WidgetInfo, accesskit::Role,
+    pos2, vec2,
 };
 
 use super::super::command::Command;
@@ -293,27 +294,27 @@ pub fn banner(ui: &mut Ui, tokens: &Tokens, tone: Tone, text: &str, right: impl 
         });
 }
 
-/// Text at the left that may wrap, and a control at the right, centred on the text's height.
+/// Text at the left that may wrap, and a control at the right, centred on the text's height. Where there is little room,
+/// the control stands below the text.
 pub fn text_and_control(
     ui: &mut Ui,
     control_width: f32,
     control: impl FnOnce(&mut Ui),
     text: impl FnOnce(&mut Ui),
 ) {
+    const LEAST_TEXT: f32 = 260.0;
     let whole = ui.available_rect_before_wrap();
-    let width = (whole.width() - control_width).max(160.0);
+    let narrow = whole.width() < control_width + LEAST_TEXT;
+    let width = if narrow { whole.width() } else { whole.width() - control_width };
     let place = Rect::from_min_size(whole.min, vec2(width, whole.height()));
-    let mut left = ui.new_child(egui::UiBuilder::new().max_rect(place).layout(Layout::top_down(Align::Min)));
+    let mut left = ui.new_child(UiBuilder::new().max_rect(place).layout(Layout::top_down(Align::Min)));
     left.spacing_mut().item_spacing.y = 4.0;
     text(&mut left);
-    let height = left.min_rect().height().max(CONTROL_HEIGHT);
-    let place = Rect::from_min_max(
-        pos2(whole.left() + width, whole.top()),
-        pos2(whole.right(), whole.top() + height),
-    );
-    let layout = Layout::right_to_left(Align::Center);
-    control(&mut ui.new_child(egui::UiBuilder::new().max_rect(place).layout(layout)));
-    ui.allocate_exact_size(vec2(whole.width(), height), Sense::hover());
+    let text_height = left.min_rect().height().max(CONTROL_HEIGHT);
+    let (top, height) = if narrow { (text_height + GAP, CONTROL_HEIGHT) } else { (0.0, text_height) };
+    let place = Rect::from_min_size(whole.min + vec2(0.0, top), vec2(whole.width(), height));
+    control(&mut ui.new_child(UiBuilder::new().max_rect(place).layout(Layout::right_to_left(Align::Center))));
+    ui.allocate_exact_size(vec2(whole.width(), top + height), Sense::hover());
 }
 
 /// A message in place of content, in the middle of the space that is left.
@@ -424,7 +425,7 @@ pub fn list_row(
     focus_ring(ui, tokens, &response, rect.shrink(2.0), f32::from(CARD_RADIUS));
     let inner = rect.shrink2(vec2(PAD, 8.0));
     let mut child =
-        ui.new_child(egui::UiBuilder::new().max_rect(inner).layout(Layout::left_to_right(Align::Center)));
+        ui.new_child(UiBuilder::new().max_rect(inner).layout(Layout::left_to_right(Align::Center)));
     content(&mut child, inner);
     response.on_hover_cursor(CursorIcon::PointingHand)
 }

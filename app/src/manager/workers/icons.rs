@@ -2,27 +2,24 @@
 
 use std::sync::mpsc::Receiver;
 
-use super::super::command::{Event, IconKey};
+use super::super::command::{Event, IconRequest};
 use super::Events;
 use crate::library::Surroundings;
 use crate::library::icon_image;
 use crate::library::icon_theme::IconFinder;
 
 /// Answers requests until the window is gone.
-pub(super) fn run(around: &Surroundings, requests: &Receiver<IconKey>, out: &Events) {
+pub(super) fn run(around: &Surroundings, requests: &Receiver<IconRequest>, out: &Events) {
     let mut finder = IconFinder::new(around);
-    while let Ok(key) = requests.recv() {
-        // An app that was just installed may have brought its icon with it.
-        let path = find(&finder, &key).or_else(|| {
-            finder = IconFinder::new(around);
-            find(&finder, &key)
-        });
-        let image = path.and_then(|path| icon_image::load(&path, key.pixels).ok());
-        out.send(Event::Icon { key, image });
+    while let Ok(request) = requests.recv() {
+        match request {
+            IconRequest::Refresh => finder = IconFinder::new(around),
+            IconRequest::Find(key) => {
+                let scale = key.pixels.div_ceil(key.points.max(1)).max(1);
+                let path = finder.find(&key.icon, key.points, scale);
+                let image = path.and_then(|path| icon_image::load(&path, key.pixels).ok());
+                out.send(Event::Icon { key, image });
+            }
+        }
     }
-}
-
-fn find(finder: &IconFinder, key: &IconKey) -> Option<std::path::PathBuf> {
-    let scale = key.pixels.div_ceil(key.points.max(1)).max(1);
-    finder.find(&key.icon, key.points, scale)
 }

@@ -20,6 +20,9 @@ const TAIL_BYTES: u64 = 4096;
 /// How many of its lines are shown.
 const TAIL_LINES: usize = 6;
 
+/// The exit status of an app that ended because it was asked to (SIGTERM).
+const ASKED_TO_END: i32 = 128 + 15;
+
 /// Starts an app through this program's own `run`, and tells when it has ended.
 pub(super) fn launch(app: &str, logs: &Path, out: &Events) {
     if let Err(error) = try_launch(app, logs, out) {
@@ -45,7 +48,7 @@ fn try_launch(app: &str, logs: &Path, out: &Events) -> std::io::Result<()> {
         let status = child.wait();
         let early = started.elapsed() < EARLY;
         let error = match status {
-            Ok(status) if status.success() => None,
+            Ok(status) if status.success() || status.code() == Some(ASKED_TO_END) => None,
             Ok(status) => Some(reason(status, &log_path)),
             Err(error) => Some(error.to_string()),
         };

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 
-use super::command::{Event, IconKey, Job, OwnPaths};
+use super::command::{Event, IconRequest, Job, OwnPaths};
 use crate::library::Surroundings;
 use pulse::Pulse;
 
@@ -47,7 +47,7 @@ pub struct Started {
     /// What they tell.
     pub events: Receiver<Event>,
     /// Where to ask for icons.
-    pub icons: Sender<IconKey>,
+    pub icons: Sender<IconRequest>,
 }
 
 impl Workers {
