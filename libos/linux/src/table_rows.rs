@@ -287,14 +287,14 @@ syscalls! {
     279 move_pages: refused ENOSYS "not there";
     280 utimensat: refused ENOSYS "not there";
     281 epoll_pwait: full crate::ipc::epoll::epoll_pwait;
-    282 signalfd: refused ENOSYS "not there";
+    282 signalfd: full crate::ipc::signalfd::signalfd;
     283 timerfd_create: full crate::ipc::timerfd::timerfd_create;
     284 eventfd: full crate::ipc::eventfd::eventfd;
     285 fallocate: refused ENOSYS "not there";
     286 timerfd_settime: full crate::ipc::timerfd::timerfd_settime;
     287 timerfd_gettime: full crate::ipc::timerfd::timerfd_gettime;
     288 accept4: full crate::ipc::socket::calls::accept4;
-    289 signalfd4: refused ENOSYS "not there";
+    289 signalfd4: full crate::ipc::signalfd::signalfd4;
     290 eventfd2: full crate::ipc::eventfd::eventfd2;
     291 epoll_create1: full crate::ipc::epoll::epoll_create1;
     292 dup3: refused ENOSYS "not there";

@@ -2,13 +2,13 @@
 //! list, so that waiting costs by what is ready and not by what is watched.
 
 use super::timerfd::TimerFd;
-use super::{DEV_ANONYMOUS, anonymous_metadata, deadline, next_inode, outside, poll, time_of_day};
+use super::{DEV_ANONYMOUS, anonymous_metadata, deadline, next_inode, poll, time_of_day};
 use crate::call::{Call, done};
 use crate::fs::file::flags;
 use crate::fs::{FileOps, Metadata, OpenFile, Poll};
 use crate::task::Thread;
 use crate::wait::{self, Notify, WaitQueue};
-use crate::{Errno, Mutex, Result};
+use crate::{Errno, Mutex, Result, signal};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
@@ -403,7 +403,7 @@ fn wait_call(call: &Call<'_>, deadline: Option<u64>, mask: Option<u64>) -> Resul
     let file = call.file(0)?;
     let epoll: &Epoll = file.ops.as_any().downcast_ref().ok_or(Errno::EINVAL)?;
     let wait = || epoll.wait(call.thread, max, deadline);
-    let events = if mask.is_some() { outside::with_mask(call.thread, mask, wait)? } else { wait()? };
+    let events = if mask.is_some() { signal::with_mask(call.thread, mask, wait)? } else { wait()? };
     let mut bytes = Vec::with_capacity(events.len() * EVENT_SIZE);
     for (bits, data) in &events {
         bytes.extend_from_slice(&bits.to_ne_bytes());

@@ -1,12 +1,13 @@
 //! Files that are a host handle: the standard streams that the user redirected.
 
-use super::{next_inode, outside, poller};
+use super::{next_inode, poller};
 use crate::fs::file::mode;
 use crate::fs::{FileOps, Metadata, OpenFile, Poll};
 use crate::io::{Sink, Source};
 use crate::task::Thread;
 use crate::wait::{self, WaitQueue};
-use crate::{Errno, Result};
+use crate::{Errno, Result, signal};
+use alloc::string::String;
 use alloc::sync::Arc;
 use core::any::Any;
 use postern_pal::handle::{self, Handle, PollEntry, UserRange};
@@ -151,6 +152,16 @@ impl HostStream {
         let watched = Watched::new(handle, Arc::new(WaitQueue::new()));
         Arc::new(Self { watched, kind, ino: next_inode(), owner })
     }
+
+    /// What `/proc/PID/fd` shows.
+    #[must_use]
+    pub fn link_name(&self) -> String {
+        match self.kind {
+            Kind::Stream => alloc::format!("pipe:[{}]", self.ino),
+            Kind::File => alloc::format!("/proc/self/fd/redirected:[{}]", self.ino),
+            Kind::Device => String::from("/dev/null"),
+        }
+    }
 }
 
 impl FileOps for HostStream {
@@ -195,7 +206,7 @@ impl FileOps for HostStream {
             match step {
                 Ok(count) => done += count,
                 Err(Errno::EPIPE) => {
-                    outside::send_to_thread(thread, SIGPIPE);
+                    signal::kernel_to_thread(thread, SIGPIPE);
                     return if done > 0 { Ok(done) } else { Err(Errno::EPIPE) };
                 }
                 Err(_) if done > 0 => break,

@@ -14,13 +14,16 @@ pub mod pipe;
 pub mod poll;
 pub mod poller;
 pub mod ring;
+pub mod signalfd;
 pub mod socket;
 pub mod timerfd;
+pub mod tty;
 pub mod unix;
 
 use crate::Result;
-use crate::fs::Metadata;
+use crate::fs::{FileOps, Metadata};
 use crate::task::Process;
+use alloc::string::String;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -75,4 +78,37 @@ pub fn init(boot: &postern_abi::boot::Boot, process: &Arc<Process>) -> Result<()
 }
 
 /// A process has ended (its descriptors are closed already).
-pub fn process_ended(_process: &Arc<Process>) {}
+pub fn process_ended(process: &Arc<Process>) {
+    tty::job::process_ended(process);
+}
+
+/// What `/proc/PID/fd` shows for an open file of this folder: `pipe:[N]`, `/dev/pts/N` and the like. `None` for others.
+#[must_use]
+pub fn link_name(ops: &dyn FileOps) -> Option<String> {
+    use alloc::format;
+    let any = ops.as_any();
+    if let Some(number) = pipe::number(ops) {
+        return Some(format!("pipe:[{number}]"));
+    }
+    if let Some(socket) = any.downcast_ref::<socket::Socket>() {
+        return Some(format!("socket:[{}]", socket.number()));
+    }
+    if let Some(number) = tty::number_of(ops) {
+        return Some(format!("/dev/pts/{number}"));
+    }
+    if let Some(stream) = any.downcast_ref::<host_stream::HostStream>() {
+        return Some(stream.link_name());
+    }
+    let kind = if any.is::<eventfd::EventFd>() {
+        "eventfd"
+    } else if any.is::<epoll::Epoll>() {
+        "eventpoll"
+    } else if any.is::<timerfd::TimerFd>() {
+        "timerfd"
+    } else if any.is::<signalfd::SignalFd>() {
+        "signalfd"
+    } else {
+        return None;
+    };
+    Some(format!("anon_inode:[{kind}]"))
+}

@@ -1,14 +1,14 @@
 //! Pipes and FIFOs: pipe(7), fifo(7).
 
 use super::ring::Ring;
-use super::{DEV_PIPE, anonymous_metadata, next_inode, outside, time_of_day};
+use super::{DEV_PIPE, anonymous_metadata, next_inode, time_of_day};
 use crate::call::Call;
 use crate::fs::file::{flags, mode};
 use crate::fs::{FileOps, Metadata, OpenFile, Poll};
 use crate::io::{Sink, Source};
 use crate::task::Thread;
 use crate::wait::{self, WaitQueue};
-use crate::{Errno, Mutex, Result};
+use crate::{Errno, Mutex, Result, signal};
 use alloc::sync::Arc;
 use core::any::Any;
 use postern_pal::user;
@@ -146,7 +146,7 @@ impl FileOps for PipeEnd {
             }
         };
         if result == Err(Errno::EPIPE) {
-            outside::send_to_thread(thread, SIGPIPE);
+            signal::kernel_to_thread(thread, SIGPIPE);
         }
         if done > 0 { Ok(done) } else { result }
     }

@@ -1,11 +1,11 @@
 //! poll(2), ppoll, select(2) and pselect6.
 
-use super::{deadline, outside};
+use super::deadline;
 use crate::call::{Call, done};
 use crate::fs::{FdTable, OpenFile, Poll};
 use crate::task::Thread;
 use crate::wait::{self, WaitQueue};
-use crate::{Errno, Result};
+use crate::{Errno, Result, signal};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use postern_pal::{clock, user};
@@ -139,7 +139,7 @@ pub fn ppoll(call: &mut Call<'_>) -> Result<u64> {
     let mask = signal_mask(call.word(3), call.word(4))?;
     let count = usize::try_from(call.uint(1)).unwrap_or(usize::MAX);
     let result =
-        outside::with_mask(call.thread, mask, || poll_array(call.thread, call.word(0), count, deadline));
+        signal::with_mask(call.thread, mask, || poll_array(call.thread, call.word(0), count, deadline));
     write_left(deadline, |left| {
         let _ = user::write(timeout, &deadline::timespec(left));
     });
@@ -262,7 +262,7 @@ pub fn pselect6(call: &mut Call<'_>) -> Result<u64> {
             signal_mask(addr, size)?
         }
     };
-    let result = outside::with_mask(call.thread, mask, || select_sets(call.thread, count, sets, deadline));
+    let result = signal::with_mask(call.thread, mask, || select_sets(call.thread, count, sets, deadline));
     write_left(deadline, |left| {
         let _ = user::write(timeout, &deadline::timespec(left));
     });

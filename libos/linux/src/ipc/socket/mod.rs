@@ -6,13 +6,13 @@ pub mod message;
 pub mod options;
 
 use super::unix::conduit::{Attachment, Credentials};
-use super::{DEV_SOCKET, anonymous_metadata, next_inode, outside, time_of_day};
+use super::{DEV_SOCKET, anonymous_metadata, next_inode, time_of_day};
 use crate::fs::file::{flags, mode};
 use crate::fs::{FileOps, Metadata, OpenFile, Poll};
 use crate::io::{Sink, Source};
 use crate::task::Thread;
 use crate::wait::WaitQueue;
-use crate::{Errno, Result};
+use crate::{Errno, Result, signal};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
@@ -219,7 +219,7 @@ impl Socket {
             && out.flags & msg::NOSIGNAL == 0
             && self.ops.identity().1 != kind::DGRAM
         {
-            outside::send_to_thread(thread, SIGPIPE);
+            signal::kernel_to_thread(thread, SIGPIPE);
         }
         result
     }
