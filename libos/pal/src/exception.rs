@@ -114,7 +114,8 @@ extern "C" fn pal_host_signal(signal: i32, info: *mut HostInfo, context: *mut Ho
     let base = core::ptr::from_ref(context).addr() & !(THREAD_STRIDE - 1);
     // SAFETY: see above: a live thread area.
     let control = unsafe { &*core::ptr::with_exposed_provenance::<Control>(base) };
-    let in_kernel = in_kernel_half(context.rip);
+    // The kernel half also runs the host's clock function, which lies in the user half.
+    let in_kernel = in_kernel_half(context.rip) || control.in_user.load(Ordering::SeqCst) == 0;
     match usize::try_from(signal).unwrap_or(0) {
         SIGSYS if in_kernel => context.rax = (-38i64).cast_unsigned(),
         SIGSYS => system_call(base, control, context),
