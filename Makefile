@@ -1,0 +1,21 @@
+# `make run` shows Postern, `make test` checks it. See README.md.
+.PHONY: build run test lint bench packages
+
+build:
+	cargo build --release
+
+packages:
+	sh tests/setup/packages.sh
+
+run: packages build
+	POSTERN_TEST_USER=$$(sh tests/setup/user.sh) cargo run --release -q -p postern-tests --bin run-session
+
+lint:
+	cargo fmt --all -- --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+test: packages lint build
+	POSTERN_TEST_USER=$$(sh tests/setup/user.sh) cargo test --workspace
+
+bench: packages build
+	POSTERN_TEST_USER=$$(sh tests/setup/user.sh) cargo run --release -q -p postern-tests --bin bench

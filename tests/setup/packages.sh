@@ -1,0 +1,20 @@
+#!/bin/sh
+# Installs what building, testing and `make run` need. On Debian as root it installs; elsewhere it names what is missing.
+set -eu
+packages="gcc make pkg-config sway grim wtype wl-clipboard foot gtk-3-examples gtk-4-examples gnome-calculator mousepad
+busybox-static bubblewrap fonts-dejavu-core adwaita-icon-theme hicolor-icon-theme libgl1-mesa-dri libegl1 libgl1
+libxkbcommon0 xkb-data libwayland-client0 python3 perl git xz-utils sqlite3 dconf-gsettings-backend util-linux"
+missing=""
+for package in $packages; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"
+done
+[ -z "$missing" ] && exit 0
+if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+    echo "installing:$missing"
+    apt-get update -qq
+    # shellcheck disable=SC2086
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+else
+    echo "missing packages (Debian names):$missing" >&2
+    exit 1
+fi
