@@ -54,6 +54,7 @@ fn translate_report(report: report::Report) -> Report {
         signal: report.signal_text,
         fault_address: report.fault_address,
         thread,
+        details: report.details.filter(|details| !details.trim().is_empty()),
         text,
     }
 }

@@ -142,8 +142,16 @@ pub struct Sample {
     pub processes: u32,
     /// Its threads.
     pub threads: u32,
+    /// Bytes received from and sent to the network.
+    pub network_bytes: (u64, u64),
+    /// Bytes read from and written to disks.
+    pub disk_bytes: (u64, u64),
+    /// Frames shown since it started.
+    pub frames: u64,
     /// What was refused since it started.
     pub refused: Vec<Refusal>,
+    /// System calls and options that it asked for and that are not there, with how often.
+    pub unsupported: Vec<(String, u64)>,
     /// Permissions whose change waits for the next start.
     pub at_next_start: Vec<PermissionKey>,
     /// Whether any change waits for the next start.
@@ -186,6 +194,8 @@ pub struct Report {
     pub backtrace: Vec<Frame>,
     /// The last refused requests, the latest last.
     pub refused: Vec<String>,
+    /// What the library OS or the bridge said.
+    pub details: Option<String>,
     /// The whole report as text, for the copy button.
     pub text: String,
 }

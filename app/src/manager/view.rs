@@ -184,6 +184,8 @@ pub struct AppView {
     pub grants: Vec<Grant>,
     /// What was refused since it started.
     pub refused: Vec<RefusedRow>,
+    /// What it asked for that is not there.
+    pub unsupported: Vec<RefusedRow>,
     /// Its crash reports, newest first.
     pub reports: Vec<ReportRow>,
     /// Small facts: id, command, desktop entry.
@@ -346,6 +348,8 @@ pub struct ReportView {
     pub backtrace: Vec<FrameRow>,
     /// The last refused requests.
     pub refused: Vec<String>,
+    /// What the library OS or the bridge said.
+    pub details: Option<String>,
     /// The whole report, for the copy button.
     pub text: String,
     /// Whether the app is still installed.

@@ -126,7 +126,11 @@ fn translate(status: &Status, cpu_percent: f32) -> Sample {
         memory_bytes: if status.pss_bytes > 0 { status.pss_bytes } else { status.rss_bytes },
         processes: status.processes,
         threads: status.threads,
+        network_bytes: (status.network.read, status.network.written),
+        disk_bytes: (status.io.read, status.io.written),
+        frames: status.frames,
         refused: refused.collect(),
+        unsupported: status.unsupported.iter().map(|(name, count)| (name.clone(), *count)).collect(),
         restart_needed: !status.at_next_start.is_empty(),
         at_next_start: status.at_next_start.iter().filter_map(|name| super::key_named(name)).collect(),
         weaker_isolation: status.sandbox.weaker.clone(),
@@ -139,7 +143,13 @@ fn add(all: &mut Sample, more: Sample) {
     all.memory_bytes = all.memory_bytes.saturating_add(more.memory_bytes);
     all.processes = all.processes.saturating_add(more.processes);
     all.threads = all.threads.saturating_add(more.threads);
+    for (all, more) in [(&mut all.network_bytes, more.network_bytes), (&mut all.disk_bytes, more.disk_bytes)]
+    {
+        *all = (all.0.saturating_add(more.0), all.1.saturating_add(more.1));
+    }
+    all.frames = all.frames.saturating_add(more.frames);
     all.refused.extend(more.refused);
+    all.unsupported.extend(more.unsupported);
     all.at_next_start.extend(more.at_next_start);
     all.restart_needed |= more.restart_needed;
     all.weaker_isolation = all.weaker_isolation.take().or(more.weaker_isolation);

@@ -5,7 +5,7 @@ use egui::{Align, Frame, Layout, RichText, Ui, Vec2, vec2};
 use super::super::command::{Command, Page};
 use super::super::data::{PermissionChange, PermissionKey};
 use super::super::theme::{self, GAP, Tokens};
-use super::super::view::{AppStatus, AppView, Control, PermissionRow, Usage};
+use super::super::view::{AppStatus, AppView, Control, PermissionRow, RefusedRow, Usage};
 use super::Pen;
 use super::glyph::Glyph;
 use super::kit::{self, Tone, Weight};
@@ -31,7 +31,10 @@ pub(super) fn app_ui(ui: &mut Ui, view: &AppView, pen: &mut Pen<'_>) {
         grants_ui(ui, view, pen);
     }
     if !view.refused.is_empty() {
-        refused_ui(ui, view, pen);
+        refused_ui(ui, "Refused since it started", &view.refused, pen);
+    }
+    if !view.unsupported.is_empty() {
+        refused_ui(ui, "Asked for, but not there yet", &view.unsupported, pen);
     }
     if !view.reports.is_empty() {
         kit::section(ui, "Crash reports");
@@ -140,15 +143,8 @@ fn usage_ui(ui: &mut Ui, usage: &Usage, pen: &mut Pen<'_>) {
             });
         }
     });
-    ui.add_space(2.0);
-    ui.horizontal(|ui| {
-        for (at, (name, value)) in usage.facts.iter().enumerate() {
-            if at > 0 {
-                ui.label(RichText::new("·").color(tokens.text_weak));
-            }
-            ui.label(RichText::new(format!("{name}: {value}")).color(tokens.text_weak).font(theme::small()));
-        }
-    });
+    ui.add_space(between - GAP);
+    kit::card(ui, tokens, |ui| kit::fact_columns(ui, tokens, &usage.facts));
 }
 
 fn permissions_ui(ui: &mut Ui, view: &AppView, pen: &mut Pen<'_>) {
@@ -279,11 +275,11 @@ fn grants_ui(ui: &mut Ui, view: &AppView, pen: &mut Pen<'_>) {
     });
 }
 
-fn refused_ui(ui: &mut Ui, view: &AppView, pen: &mut Pen<'_>) {
+fn refused_ui(ui: &mut Ui, title: &str, rows: &[RefusedRow], pen: &mut Pen<'_>) {
     let tokens = pen.tokens;
-    kit::section(ui, "Refused since it started");
+    kit::section(ui, title);
     kit::card(ui, tokens, |ui| {
-        for (at, row) in view.refused.iter().enumerate() {
+        for (at, row) in rows.iter().enumerate() {
             if at > 0 {
                 kit::row_line(ui, tokens);
             }

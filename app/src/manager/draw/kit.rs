@@ -394,6 +394,24 @@ pub fn facts(ui: &mut Ui, tokens: &Tokens, facts: &[(String, String)]) {
     }
 }
 
+/// Name and value pairs side by side, the name above its value.
+pub fn fact_columns(ui: &mut Ui, tokens: &Tokens, facts: &[(String, String)]) {
+    const LEAST_WIDTH: f32 = 130.0;
+    let columns = ((ui.available_width() / LEAST_WIDTH).floor() as usize).clamp(1, 4);
+    for (at, row) in facts.chunks(columns).enumerate() {
+        if at > 0 {
+            ui.add_space(4.0);
+        }
+        ui.columns(columns, |columns| {
+            for (ui, (name, value)) in columns.iter_mut().zip(row) {
+                ui.spacing_mut().item_spacing.y = 2.0;
+                ui.label(RichText::new(name).color(tokens.text_weak).font(theme::small()));
+                ui.label(value);
+            }
+        });
+    }
+}
+
 /// A whole row that can be clicked, drawn as part of a list: highlights under the pointer, and calls `content` to paint
 /// into it.
 pub fn list_row(

@@ -91,6 +91,12 @@ pub(super) fn report_ui(ui: &mut Ui, view: &ReportView, pen: &mut Pen<'_>) {
             ui.add(egui::Label::new(line).wrap().selectable(true));
         }
     });
+    if let Some(details) = &view.details {
+        kit::section(ui, "Details");
+        kit::card(ui, tokens, |ui| {
+            ui.add(egui::Label::new(RichText::new(details).font(theme::mono())).wrap().selectable(true));
+        });
+    }
     ui.add_space(theme::SECTION);
 }
 

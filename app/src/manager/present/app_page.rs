@@ -35,6 +35,7 @@ pub(super) fn view(state: &State, id: &str) -> PageView {
         manifest_error: known.and_then(|known| known.broken.clone()),
         grants: known.map(|known| known.current.grants.clone()).unwrap_or_default(),
         refused: sample.map(refused).unwrap_or_default(),
+        unsupported: sample.map(unsupported).unwrap_or_default(),
         reports: reports.map(|report| reports::row(state, report)).collect(),
         facts: app.map_or_else(Vec::new, |app| {
             vec![
@@ -69,6 +70,11 @@ fn usage(running: &RunningApp) -> Option<Usage> {
             ("Processes".to_owned(), sample.processes.to_string()),
             ("Threads".to_owned(), sample.threads.to_string()),
             ("Running for".to_owned(), format::duration(sample.uptime_s)),
+            ("Received".to_owned(), format::bytes(sample.network_bytes.0)),
+            ("Sent".to_owned(), format::bytes(sample.network_bytes.1)),
+            ("Read from disk".to_owned(), format::bytes(sample.disk_bytes.0)),
+            ("Written to disk".to_owned(), format::bytes(sample.disk_bytes.1)),
+            ("Frames shown".to_owned(), sample.frames.to_string()),
         ],
     })
 }
@@ -148,4 +154,13 @@ fn refused(sample: &Sample) -> Vec<RefusedRow> {
             permission: refusal.permission.map(title),
         })
         .collect()
+}
+
+fn unsupported(sample: &Sample) -> Vec<RefusedRow> {
+    let row = |(name, count): &(String, u64)| RefusedRow {
+        what: name.clone(),
+        times: format::times(*count),
+        permission: None,
+    };
+    sample.unsupported.iter().map(row).collect()
 }

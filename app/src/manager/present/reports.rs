@@ -43,6 +43,7 @@ pub(super) fn report_view(state: &State, id: &str) -> PageView {
         facts: facts.into_iter().flatten().collect(),
         backtrace: report.backtrace.iter().map(frame).collect(),
         refused: report.refused.clone(),
+        details: report.details.clone(),
         text: report.text.clone(),
         can_launch: state.app(&report.app).is_some_and(|app| app.command.is_ok()),
     }))

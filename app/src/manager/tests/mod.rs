@@ -37,7 +37,11 @@ pub(super) fn sample(app: &str, cpu_percent: f32, mebibytes: u64) -> Sample {
         memory_bytes: mebibytes << 20,
         processes: 2,
         threads: 5,
+        network_bytes: (3 << 20, 1 << 10),
+        disk_bytes: (0, 5 << 10),
+        frames: 77,
         refused: Vec::new(),
+        unsupported: vec![("io_uring_setup".to_owned(), 2)],
         at_next_start: Vec::new(),
         restart_needed: false,
         weaker_isolation: None,
@@ -63,6 +67,7 @@ pub(super) fn report(id: &str, app: &str) -> Report {
             Frame { address: 0x7f00_0000_1000, function: None, module: None },
         ],
         refused: vec!["connect to 192.0.2.1 port 443 (permission network)".to_owned()],
+        details: None,
         text: "the whole report".to_owned(),
     }
 }

@@ -38,6 +38,10 @@ fn look_same(a: &[Sample], b: &[Sample]) -> bool {
             uptime_s: uptime,
             cpu_percent: (sample.cpu_percent * 10.0).round(),
             memory_bytes: sample.memory_bytes >> 18,
+            // Shown on one page only, and moving together with the processor use.
+            network_bytes: (0, 0),
+            disk_bytes: (0, 0),
+            frames: 0,
             ..sample.clone()
         }
     };
