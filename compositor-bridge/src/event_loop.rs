@@ -1,0 +1,304 @@
+//! Start, the event loop, and the end of a bridge.
+
+use crate::app::{App, Received};
+use crate::bridge::Bridge;
+use crate::clipboard::Clipboard;
+use crate::config::{BridgeConfig, BridgeError, HostSession};
+use crate::control::{Control, Report, Shown};
+use crate::host::cursor::Pointing;
+use crate::host::globals::Globals;
+use crate::host::outputs::Outputs;
+use crate::host::seat::Input;
+use crate::sandbox;
+use crate::surface::border::Border;
+use crate::surface::commit::is_printed;
+use crate::surface::{Pools, Surfaces};
+use postern_channel::MAX_MESSAGE;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+use wayland_client::backend::WaylandError;
+use wayland_client::globals::registry_queue_init;
+use wayland_client::{Connection, DispatchError, EventQueue};
+
+/// Most messages that are taken from the app before the session gets its turn.
+const MESSAGES: usize = 64;
+/// How often slow transfers are looked at.
+const TRANSFER_CHECK: Duration = Duration::from_secs(1);
+
+/// Serves one app: `channel` is the bridge's end of its remote-display channel, a `SOCK_SEQPACKET` socket. Returns when
+/// the app's side closes it.
+///
+/// Confines the whole calling process for ever once it has connected (Landlock, seccomp), so it is to be called on the
+/// only thread of a process made for it, with nothing open that the bridge does not need.
+///
+/// # Errors
+/// Why it had to end before that; see [`BridgeError::is_host_side`] for those where a new bridge helps. The error is
+/// also reported on the control socket.
+pub fn run(channel: OwnedFd, config: BridgeConfig) -> Result<(), BridgeError> {
+    let mut control = Control::new(config.control);
+    let host = config.host;
+    let setup = Setup {
+        title_prefix: config.title_prefix.chars().filter(|&c| is_printed(c)).collect(),
+        app_id: config.app_id,
+        border: config.border,
+        clipboard: Clipboard::new(config.clipboard_read, config.clipboard_write),
+    };
+    let connection = match connect(host) {
+        Ok(connection) => connection,
+        Err(error) => {
+            report_failure(&mut control, &error);
+            return Err(error);
+        }
+    };
+    let mut control = Some(control);
+    let started = start(&connection, channel, &mut control, setup);
+    let (mut queue, mut bridge) = match started {
+        Ok(started) => started,
+        Err(error) => {
+            if let Some(control) = &mut control {
+                report_failure(control, &error);
+            }
+            return Err(error);
+        }
+    };
+    let result = serve(&connection, &mut queue, &mut bridge);
+    if let Err(error) = &result {
+        report_failure(&mut bridge.control, error);
+    }
+    result
+}
+
+/// What of the configuration becomes part of the bridge.
+struct Setup {
+    title_prefix: String,
+    app_id: Option<String>,
+    border: Option<[u8; 3]>,
+    clipboard: Clipboard,
+}
+
+fn report_failure(control: &mut Control, error: &BridgeError) {
+    control.report(&Report::Failed { error: error.to_string(), retry: error.is_host_side() });
+    control.flush();
+}
+
+fn connect(host: HostSession) -> Result<Connection, BridgeError> {
+    let connection = match host {
+        HostSession::Environment => Connection::connect_to_env(),
+        HostSession::Socket(socket) => Connection::from_socket(socket),
+    };
+    connection.map_err(|error| BridgeError::NoSession(error.to_string()))
+}
+
+/// Learns what the session has, and confines the process.
+fn start(
+    connection: &Connection,
+    channel: OwnedFd,
+    control: &mut Option<Control>,
+    setup: Setup,
+) -> Result<(EventQueue<Bridge>, Bridge), BridgeError> {
+    let (list, mut queue) = registry_queue_init::<Bridge>(connection)
+        .map_err(|error| BridgeError::NoSession(error.to_string()))?;
+    let handle = queue.handle();
+    let globals = Globals::bind(&list, &handle)?;
+    let mut outputs = Outputs::default();
+    list.contents().with_list(|globals_there| {
+        for global in globals_there {
+            let (name, version) = (global.name, global.version);
+            outputs.add(&globals, list.registry(), &handle, name, &global.interface, version);
+        }
+    });
+    let mut input = Input::default();
+    let mut clipboard = setup.clipboard;
+    if let Ok(seat) = list.bind(&handle, 1..=8, ()) {
+        clipboard.follow(&globals, &seat, &handle);
+        input.seat = Some(seat);
+    }
+    let mut pointing = Pointing::default();
+    pointing.load_theme(connection, &globals, &handle);
+    let border = setup.border.and_then(|colour| Border::new(colour, &globals, &handle));
+    let mut bridge = Bridge {
+        queue: handle,
+        globals,
+        outputs,
+        input,
+        pointing,
+        surfaces: Surfaces::default(),
+        pools: Pools::default(),
+        border,
+        clipboard,
+        app: App::new(channel),
+        control: control.take().unwrap_or_else(|| Control::new(None)),
+        title_prefix: setup.title_prefix,
+        app_id: setup.app_id,
+        frames: 0,
+        greeted: false,
+    };
+    bridge.greet();
+    // The first answer names outputs, formats and devices; the second has the keymap.
+    let prepared = (0..2).try_for_each(|_| {
+        queue.roundtrip(&mut bridge).map(drop).map_err(|error| session_error(connection, error))
+    });
+    let confined = prepared.and_then(|()| sandbox::enter());
+    match confined {
+        Ok(landlock) => bridge.control.report(&Report::Ready { landlock }),
+        Err(error) => {
+            *control = Some(bridge.control);
+            return Err(error);
+        }
+    }
+    Ok((queue, bridge))
+}
+
+fn session_error(connection: &Connection, error: DispatchError) -> BridgeError {
+    match error {
+        DispatchError::Backend(error) => wayland_error(connection, error),
+        DispatchError::BadMessage { .. } => BridgeError::SessionEnded(error.to_string()),
+    }
+}
+
+fn wayland_error(connection: &Connection, error: WaylandError) -> BridgeError {
+    // A broken pipe often comes with an error event that says why.
+    let protocol = match &error {
+        WaylandError::Protocol(protocol) => Some(protocol.clone()),
+        WaylandError::Io(_) => connection.protocol_error(),
+    };
+    match protocol {
+        Some(error) => BridgeError::Refused {
+            interface: error.object_interface,
+            code: error.code,
+            message: error.message,
+        },
+        None => BridgeError::SessionEnded(error.to_string()),
+    }
+}
+
+fn would_block(error: &WaylandError) -> bool {
+    matches!(error, WaylandError::Io(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+}
+
+fn serve(
+    connection: &Connection,
+    queue: &mut EventQueue<Bridge>,
+    bridge: &mut Bridge,
+) -> Result<(), BridgeError> {
+    let mut buffer = Box::new([0; MAX_MESSAGE + 1]);
+    loop {
+        queue.dispatch_pending(bridge).map_err(|error| session_error(connection, error))?;
+        let Some(reading) = queue.prepare_read() else { continue };
+        let host_blocked = is_blocked(connection)?;
+        if !bridge.app.flush()? {
+            return Ok(());
+        }
+        let now = Instant::now();
+        let next_report = {
+            let Bridge { control, surfaces, frames, title_prefix, .. } = bridge;
+            control.report_shown(now, || Shown { frames: *frames, windows: surfaces.windows(title_prefix) })
+        };
+        bridge.control.flush();
+        let transfers = bridge.clipboard.is_active().then_some(TRANSFER_CHECK);
+        let timeout = next_report.into_iter().chain(transfers).min();
+
+        let ready = wait(bridge, &reading, host_blocked, timeout)?;
+        if ready.host {
+            match reading.read() {
+                Ok(_) => {}
+                Err(error) if would_block(&error) => {}
+                Err(error) => return Err(wayland_error(connection, error)),
+            }
+        } else {
+            drop(reading);
+        }
+        if ready.control {
+            receive_settings(bridge);
+        }
+        if bridge.clipboard.is_active() {
+            bridge.pump_clipboard(Instant::now());
+        }
+        if ready.app && !receive_messages(connection, bridge, &mut buffer)? {
+            return Ok(());
+        }
+    }
+}
+
+/// Sends what waits for the compositor. True: it does not take all of it now.
+fn is_blocked(connection: &Connection) -> Result<bool, BridgeError> {
+    match connection.flush() {
+        Ok(()) => Ok(false),
+        Err(error) if would_block(&error) => Ok(true),
+        Err(error) => Err(wayland_error(connection, error)),
+    }
+}
+
+/// What can be read without waiting.
+struct Ready {
+    host: bool,
+    app: bool,
+    control: bool,
+}
+
+fn wait(
+    bridge: &Bridge,
+    reading: &wayland_client::backend::ReadEventsGuard,
+    host_blocked: bool,
+    timeout: Option<Duration>,
+) -> Result<Ready, BridgeError> {
+    let host_fd = reading.connection_fd();
+    let out_if = |waiting| if waiting { PollFlags::OUT } else { PollFlags::empty() };
+    // While the compositor does not take requests, nothing more is taken from the app: so the queue stays short and
+    // the app waits, not the session.
+    let app_in = if host_blocked { PollFlags::empty() } else { PollFlags::IN };
+    let mut polled = vec![
+        PollFd::from_borrowed_fd(host_fd, PollFlags::IN | out_if(host_blocked)),
+        PollFd::from_borrowed_fd(bridge.app.fd(), app_in | out_if(bridge.app.is_waiting())),
+    ];
+    let control_at = bridge.control.fd().map(|control| {
+        polled.push(PollFd::from_borrowed_fd(control, PollFlags::IN | out_if(bridge.control.is_waiting())));
+        polled.len() - 1
+    });
+    let pipes_in = bridge.clipboard.readable().map(|pipe| PollFd::from_borrowed_fd(pipe, PollFlags::IN));
+    polled.extend(pipes_in);
+    let pipes_out = bridge.clipboard.writable().map(|pipe| PollFd::from_borrowed_fd(pipe, PollFlags::OUT));
+    polled.extend(pipes_out);
+
+    let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+    match poll(&mut polled, timeout.as_ref()) {
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(error) => return Err(BridgeError::System("wait for events", error.into())),
+    }
+    let readable = PollFlags::IN | PollFlags::HUP | PollFlags::ERR;
+    let is_readable = |at| polled.get(at).is_some_and(|fd: &PollFd<'_>| fd.revents().intersects(readable));
+    Ok(Ready { host: is_readable(0), app: is_readable(1), control: control_at.is_some_and(is_readable) })
+}
+
+fn receive_settings(bridge: &mut Bridge) {
+    let mut lines = Vec::new();
+    bridge.control.receive(|line| lines.push(line));
+    for line in lines {
+        match line {
+            Ok(settings) => bridge.change_settings(&settings),
+            Err(what) => bridge.control.report(&Report::Refused { what }),
+        }
+    }
+}
+
+/// Takes messages from the app. False: it has closed its end.
+fn receive_messages(
+    connection: &Connection,
+    bridge: &mut Bridge,
+    buffer: &mut [u8; MAX_MESSAGE + 1],
+) -> Result<bool, BridgeError> {
+    for _ in 0..MESSAGES {
+        match bridge.app.receive(buffer)? {
+            Received::Message(bytes, handle) => bridge.datagram(bytes, handle)?,
+            Received::Nothing => break,
+            Received::End => return Ok(false),
+        }
+        // Also keeps what one message causes within the buffer of a libwayland that cannot grow it.
+        if is_blocked(connection)? {
+            break;
+        }
+    }
+    Ok(true)
+}

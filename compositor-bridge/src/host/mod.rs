@@ -1,0 +1,8 @@
+//! The session's side: what the compositor offers and the events it sends.
+
+pub mod cursor;
+pub mod globals;
+pub mod keymap;
+pub mod outputs;
+pub mod pointer;
+pub mod seat;

@@ -1,0 +1,232 @@
+//! Memory files as `wl_shm` pools, and the buffers in them.
+
+use crate::bridge::Bridge;
+use crate::config::{BridgeError, malformed};
+use postern_channel::{BufferRelease, Commit, Message, Pool, limit};
+use rustix::fs::{OFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fcntl_getfl, fstat};
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, OwnedFd};
+use wayland_client::protocol::{wl_buffer, wl_shm, wl_shm_pool};
+use wayland_client::{Connection, Dispatch, Proxy, QueueHandle, WEnum};
+
+/// A pool that the compositor has.
+struct HostPool {
+    object: wl_shm_pool::WlShmPool,
+    size: u64,
+    /// Device and inode of the memory file: the same number always means the same file.
+    file: (u64, u64),
+}
+
+/// The app's pools, by its numbers.
+#[derive(Default)]
+pub struct Pools(BTreeMap<u32, HostPool>);
+
+impl Pools {
+    /// Drops all. Buffers that the compositor holds stay valid.
+    pub fn clear(&mut self) {
+        for pool in std::mem::take(&mut self.0).into_values() {
+            pool.object.destroy();
+        }
+    }
+}
+
+/// A buffer that was made for one attachment.
+pub struct Attachment {
+    /// The app's number of the attachment.
+    pub number: u32,
+    /// The compositor's object.
+    pub buffer: wl_buffer::WlBuffer,
+}
+
+/// Bytes of a pixel of the formats that may be used.
+fn pixel_size(format: u32) -> Option<u64> {
+    match WEnum::<wl_shm::Format>::from(format).into_result().ok()? {
+        wl_shm::Format::Argb8888
+        | wl_shm::Format::Xrgb8888
+        | wl_shm::Format::Abgr8888
+        | wl_shm::Format::Xbgr8888
+        | wl_shm::Format::Argb2101010
+        | wl_shm::Format::Xrgb2101010
+        | wl_shm::Format::Abgr2101010
+        | wl_shm::Format::Xbgr2101010 => Some(4),
+        wl_shm::Format::Rgb565 => Some(2),
+        _ => None,
+    }
+}
+
+/// Checks that a file is one that a compositor can map without danger to itself: memory, of at least `size` bytes, that
+/// can never become smaller. Returns its device and inode.
+fn check_file(file: &OwnedFd, size: u64) -> Result<(u64, u64), BridgeError> {
+    let refused = |what: &str| malformed(format!("a pool whose file {what}"));
+    // Only memory files have seals. Adding fails where sealing is closed, which is fine if the seal is there already.
+    let _ = fcntl_add_seals(file, SealFlags::SHRINK);
+    let seals = fcntl_get_seals(file).map_err(|_| refused("is no memory file"))?;
+    if !seals.contains(SealFlags::SHRINK) {
+        return Err(refused("can shrink"));
+    }
+    if seals.intersects(SealFlags::WRITE | SealFlags::FUTURE_WRITE) {
+        return Err(refused("is sealed against writing, so that the compositor cannot map it"));
+    }
+    let flags = fcntl_getfl(file).map_err(|_| refused("cannot be looked at"))?;
+    if flags & OFlags::ACCMODE != OFlags::RDWR {
+        return Err(refused("is not open for reading and writing"));
+    }
+    // After the seal: what is there now stays.
+    let stat = fstat(file).map_err(|_| refused("cannot be looked at"))?;
+    if u64::try_from(stat.st_size).is_ok_and(|actual| actual >= size) {
+        Ok((stat.st_dev, stat.st_ino))
+    } else {
+        Err(refused("is smaller than it says"))
+    }
+}
+
+impl Bridge {
+    /// A memory file came, or came again larger.
+    pub fn pool(&mut self, pool: Pool, handle: Option<OwnedFd>) -> Result<(), BridgeError> {
+        let handle = handle.ok_or_else(|| malformed("a pool without its file"))?;
+        let file = check_file(&handle, pool.size)?;
+        let size = i32::try_from(pool.size).map_err(|_| malformed("a pool that is too large"))?;
+        if let Some(known) = self.pools.0.get_mut(&pool.pool) {
+            if known.file != file {
+                return Err(malformed("another file under the number of a pool"));
+            }
+            if pool.size > known.size {
+                known.object.resize(size);
+                known.size = pool.size;
+            }
+            return Ok(());
+        }
+        if self.pools.0.len() >= limit::POOLS {
+            return Err(malformed("too many pools"));
+        }
+        let object = self.globals.shm.create_pool(handle.as_fd(), size, &self.queue, ());
+        self.pools.0.insert(pool.pool, HostPool { object, size: pool.size, file });
+        Ok(())
+    }
+
+    /// No new buffers from this pool.
+    pub fn pool_destroy(&mut self, number: u32) -> Result<(), BridgeError> {
+        let pool = self.pools.0.remove(&number).ok_or_else(|| malformed("the end of an unknown pool"))?;
+        pool.object.destroy();
+        Ok(())
+    }
+
+    /// Makes the buffer that a commit attaches.
+    pub fn make_buffer(&self, commit: &Commit) -> Result<Attachment, BridgeError> {
+        let pool = self.pools.0.get(&commit.pool).ok_or_else(|| malformed("a buffer in an unknown pool"))?;
+        let pixel = pixel_size(commit.format)
+            .filter(|_| self.globals.formats.contains(&commit.format))
+            .ok_or_else(|| malformed(format!("a buffer of unknown format {:#x}", commit.format)))?;
+        let format = WEnum::<wl_shm::Format>::from(commit.format)
+            .into_result()
+            .map_err(|_| malformed("a buffer of unknown format"))?;
+        let outside = || malformed("a buffer that does not fit in its pool");
+        let width = u64::try_from(commit.width).map_err(|_| outside())?;
+        let height = u64::try_from(commit.height).map_err(|_| outside())?;
+        let stride = i32::try_from(commit.stride).map_err(|_| outside())?;
+        let offset = i32::try_from(commit.offset).map_err(|_| outside())?;
+        // Factors are below 2^32 and 2^15, so nothing overflows 64 bits.
+        let end = u64::from(commit.offset) + u64::from(commit.stride) * height;
+        if u64::from(commit.stride) < width * pixel || end > pool.size {
+            return Err(outside());
+        }
+        if commit.width % commit.scale != 0 || commit.height % commit.scale != 0 {
+            return Err(malformed("a buffer whose size is no multiple of its scale"));
+        }
+        let owner = BufferOf { surface: commit.surface };
+        let buffer = pool.object.create_buffer(
+            offset,
+            commit.width,
+            commit.height,
+            stride,
+            format,
+            &self.queue,
+            owner,
+        );
+        Ok(Attachment { number: commit.buffer, buffer })
+    }
+
+    /// Gives a buffer back to the app.
+    pub fn release(&mut self, attachment: Attachment) {
+        attachment.buffer.destroy();
+        self.app.send(&Message::BufferRelease(BufferRelease { buffer: attachment.number }, &[]));
+    }
+}
+
+/// Data of a `wl_buffer`.
+pub struct BufferOf {
+    /// The app's number of the surface that it was attached to.
+    surface: u32,
+}
+
+impl Dispatch<wl_buffer::WlBuffer, BufferOf> for Bridge {
+    fn event(
+        bridge: &mut Self,
+        buffer: &wl_buffer::WlBuffer,
+        event: wl_buffer::Event,
+        data: &BufferOf,
+        _: &Connection,
+        _: &QueueHandle<Self>,
+    ) {
+        if !matches!(event, wl_buffer::Event::Release) {
+            return;
+        }
+        // One that is not held any more was given back with its surface.
+        let Some(host) = bridge.surfaces.host_mut(data.surface) else { return };
+        let Some(at) = host.held.iter().position(|held| held.buffer.id() == buffer.id()) else { return };
+        let attachment = host.held.swap_remove(at);
+        bridge.release(attachment);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fs::{MemfdFlags, Mode, ftruncate, memfd_create, open};
+
+    fn memory(flags: MemfdFlags, size: u64) -> OwnedFd {
+        let file = memfd_create("test", flags | MemfdFlags::CLOEXEC).unwrap();
+        ftruncate(&file, size).unwrap();
+        file
+    }
+
+    fn refusal(file: &OwnedFd, size: u64) -> String {
+        check_file(file, size).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_pool_that_is_not_sealed_yet_gets_the_seal() {
+        let file = memory(MemfdFlags::ALLOW_SEALING, 4096);
+        check_file(&file, 4096).unwrap();
+        assert!(fcntl_get_seals(&file).unwrap().contains(SealFlags::SHRINK));
+        assert!(ftruncate(&file, 0).is_err());
+        ftruncate(&file, 8192).unwrap();
+        check_file(&file, 8192).unwrap();
+    }
+
+    #[test]
+    fn files_that_could_hurt_the_compositor_are_refused() {
+        let closed = memory(MemfdFlags::empty(), 4096);
+        assert!(refusal(&closed, 4096).contains("can shrink"));
+        let short = memory(MemfdFlags::ALLOW_SEALING, 4095);
+        assert!(refusal(&short, 4096).contains("smaller"));
+        let sealed = memory(MemfdFlags::ALLOW_SEALING, 4096);
+        fcntl_add_seals(&sealed, SealFlags::WRITE | SealFlags::SHRINK).unwrap();
+        assert!(refusal(&sealed, 4096).contains("against writing"));
+        let memory = memory(MemfdFlags::ALLOW_SEALING, 4096);
+        let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&memory));
+        let readable = open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).unwrap();
+        check_file(&memory, 4096).unwrap();
+        assert!(refusal(&readable, 4096).contains("not open"));
+        let disk = open("/proc/self/exe", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).unwrap();
+        assert!(refusal(&disk, 1).contains("no memory file"));
+    }
+
+    #[test]
+    fn formats_are_known_by_number() {
+        assert_eq!(pixel_size(0), Some(4));
+        assert_eq!(pixel_size(1), Some(4));
+        assert_eq!(pixel_size(0x3631_4752), Some(2), "RG16");
+        assert_eq!(pixel_size(0x3231_564e), None, "NV12 has planes");
+    }
+}
