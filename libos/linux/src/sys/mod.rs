@@ -1,13 +1,15 @@
-//! Time, limits, identity and the rest.
+//! Time, futexes, limits, identity, scheduling, and what an app is told of the machine.
 
-/// Stub.
-pub fn init(_boot: &postern_abi::boot::Boot, _block: &'static [u8]) {}
-/// Stub.
-pub mod futex {
-    use crate::task::{Process, Thread};
-    use alloc::sync::Arc;
-    /// Stub.
-    pub fn exit_robust(_t: &Arc<Thread>) {}
-    /// Stub.
-    pub fn wake_address(_p: &Arc<Process>, _a: usize, _c: u32) {}
-}
+pub mod futex;
+pub mod identity;
+pub mod limits;
+pub mod prctl;
+pub mod sched;
+pub mod session;
+mod settings;
+pub mod system;
+pub mod time;
+pub mod timer;
+
+pub use settings::{ProcessSettings, ThreadSettings};
+pub use system::{cpus, hostname, init, release};

@@ -189,7 +189,8 @@ fn spawn(call: &mut Call<'_>, request: &Request) -> Result<u64> {
     let fs = child_fs(parent, request)?;
     let name = *parent.name.lock();
     let thread =
-        Thread::new(process::allocate_id(), process.clone(), name, ThreadSignals::for_child(&parent.signals));
+        Thread::new(process::allocate_id(), process.clone(), name, ThreadSignals::for_thread(&parent.signals));
+    thread.settings.inherit(&parent.settings);
     thread.fs_base.store(fs, Ordering::Relaxed);
     set_tid_words(&thread, request)?;
     {
@@ -243,6 +244,7 @@ fn copy_process(call: &Call<'_>, request: &Request, share_memory: bool) -> Arc<T
         fs,
         space: Mutex::new(space),
         signals,
+        settings: crate::sys::ProcessSettings::default(),
         identity: Mutex::new(parent.identity.lock().clone()),
         state: Mutex::new(ProcessState::default()),
         changed: WaitQueue::new(),
@@ -258,7 +260,9 @@ fn copy_process(call: &Call<'_>, request: &Request, share_memory: bool) -> Arc<T
         counters: Default::default(),
     });
     let name = *call.thread.name.lock();
+    process.settings.inherit(&parent.settings);
     let thread = process::adopt(&process, name, ThreadSignals::for_child(&call.thread.signals));
+    thread.settings.inherit(&call.thread.settings);
     if let Some(of) = of {
         of.state.lock().children.push(process);
     }

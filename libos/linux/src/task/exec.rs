@@ -210,6 +210,7 @@ fn become_only_thread(thread: &Arc<Thread>) -> Result<Arc<Thread>> {
     }
     let name = *thread.name.lock();
     let main = Thread::new(process.pid, process.clone(), name, ThreadSignals::for_exec(&thread.signals));
+    main.settings.inherit(&thread.settings);
     main.set_host(host_thread::current());
     process.state.lock().threads = alloc::vec![main.clone()];
     super::process::register_thread(&main);
@@ -351,6 +352,7 @@ fn hardware_capabilities() -> u64 {
 fn finish(thread: &Arc<Thread>, plan: &Plan, placed: &stack::Placed) {
     let process = &thread.process;
     process.signals.exec();
+    crate::sys::timer::exec(process);
     thread.signals.exec();
     thread.clear_child_tid.store(0, Ordering::Relaxed);
     for word in &thread.robust_list {

@@ -101,6 +101,8 @@ pub fn exit_thread(thread: &Arc<Thread>, frame: &mut Frame) {
             return;
         }
     } else {
+        // Signals for the process that this thread was to handle.
+        signal::retarget(&process, u64::MAX);
         process.changed.wake();
     }
     drop(process);
@@ -115,6 +117,7 @@ fn finish_process(process: &Arc<Process>, frame: Option<&mut Frame>) -> bool {
     }
     drop(files);
     crate::ipc::process_ended(process);
+    sys::timer::process_ended(process);
     let (status, children) = {
         let mut state = process.state.lock();
         let status = state.exiting.unwrap_or(Status::Exited(0));

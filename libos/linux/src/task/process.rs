@@ -101,6 +101,8 @@ pub struct Process {
     pub space: Mutex<Arc<AddressSpace>>,
     /// Signal actions and pending signals.
     pub signals: ProcessSignals,
+    /// What it set for itself: personality and the like.
+    pub settings: crate::sys::ProcessSettings,
     /// Ids.
     pub identity: Mutex<Identity>,
     /// Threads, children, exit status.
@@ -276,6 +278,7 @@ pub fn initial(boot: &postern_abi::boot::Boot) -> Arc<Thread> {
         fs: Arc::new(fs),
         space: Mutex::new(Arc::new(AddressSpace::default())),
         signals: ProcessSignals::default(),
+        settings: crate::sys::ProcessSettings::default(),
         identity: Mutex::new(identity),
         state: Mutex::new(ProcessState::default()),
         changed: WaitQueue::new(),

@@ -15,6 +15,8 @@ pub struct Thread {
     pub process: Arc<Process>,
     /// Pending and blocked signals, alternate stack.
     pub signals: ThreadSignals,
+    /// What it set for itself: scheduling and the like.
+    pub settings: crate::sys::ThreadSettings,
     /// Name (`PR_SET_NAME`), NUL-padded.
     pub name: Mutex<[u8; 16]>,
     /// Where to write 0 and wake at exit (`set_tid_address`), or 0.
@@ -40,6 +42,7 @@ impl Thread {
             tid,
             process,
             signals,
+            settings: crate::sys::ThreadSettings::default(),
             name: Mutex::new(name),
             clear_child_tid: AtomicUsize::new(0),
             robust_list: [AtomicUsize::new(0), AtomicUsize::new(0)],

@@ -1,0 +1,126 @@
+//! Resource limits and usage: getrlimit(2), getrusage(2).
+
+use super::time::process_cpu_time;
+use crate::call::Call;
+use crate::task::process::{self, Process, Usage};
+use crate::task::wait::write_usage;
+use crate::{Errno, Result};
+use alloc::sync::Arc;
+use postern_pal::clock::{self, id};
+use postern_pal::user;
+
+/// `RLIMIT_NOFILE`.
+const NOFILE: usize = 7;
+/// Highest limit on descriptors (`/proc/sys/fs/nr_open`).
+const NOFILE_MAX: u64 = 1 << 20;
+
+fn resource(call: &Call<'_>, index: usize) -> Result<usize> {
+    usize::try_from(call.uint(index)).ok().filter(|r| *r < 16).ok_or(Errno::EINVAL)
+}
+
+fn read(process: &Process, resource: usize) -> Result<[u64; 2]> {
+    process.limits.lock().get(resource).copied().ok_or(Errno::EINVAL)
+}
+
+/// Checks a change of a limit and makes it.
+fn set(caller: &Process, target: &Process, resource: usize, new: [u64; 2]) -> Result<()> {
+    let privileged = caller.identity.lock().euid == 0;
+    let mut limits = target.limits.lock();
+    let limit = limits.get_mut(resource).ok_or(Errno::EINVAL)?;
+    check(*limit, new, resource, privileged)?;
+    *limit = new;
+    Ok(())
+}
+
+fn check([_, old_hard]: [u64; 2], [soft, hard]: [u64; 2], resource: usize, privileged: bool) -> Result<()> {
+    if soft > hard {
+        return Err(Errno::EINVAL);
+    }
+    if (resource == NOFILE && hard > NOFILE_MAX) || (hard > old_hard && !privileged) {
+        return Err(Errno::EPERM);
+    }
+    Ok(())
+}
+
+/// prlimit64(2).
+///
+/// # Errors
+/// As the manual page says.
+pub fn prlimit64(call: &mut Call<'_>) -> Result<u64> {
+    let resource = resource(call, 1)?;
+    let own = call.process();
+    let target: Arc<Process> = match call.uint(0) {
+        0 => own.clone(),
+        pid => process::find(pid).ok_or(Errno::ESRCH)?,
+    };
+    if target.pid != own.pid {
+        let (uid, privileged) = {
+            let own = own.identity.lock();
+            (own.uid, own.euid == 0)
+        };
+        let other = target.identity.lock();
+        if !privileged && [other.uid, other.euid, other.suid] != [uid; 3] {
+            return Err(Errno::EPERM);
+        }
+    }
+    let old = read(&target, resource)?;
+    if call.word(2) != 0 {
+        set(own, &target, resource, user::read(call.word(2))?)?;
+    }
+    if call.word(3) != 0 {
+        user::write(call.word(3), &old)?;
+    }
+    Ok(0)
+}
+
+/// getrlimit(2).
+///
+/// # Errors
+/// As the manual page says.
+pub fn getrlimit(call: &mut Call<'_>) -> Result<u64> {
+    let limit = read(call.process(), resource(call, 0)?)?;
+    user::write(call.word(1), &limit)?;
+    Ok(0)
+}
+
+/// setrlimit(2).
+///
+/// # Errors
+/// As the manual page says.
+pub fn setrlimit(call: &mut Call<'_>) -> Result<u64> {
+    let new = user::read(call.word(1))?;
+    set(call.process(), call.process(), resource(call, 0)?, new)?;
+    Ok(0)
+}
+
+/// getrusage(2): CPU time. The library OS runs on the app's own CPU time, so all of it is user time.
+///
+/// # Errors
+/// As the manual page says.
+pub fn getrusage(call: &mut Call<'_>) -> Result<u64> {
+    const SELF: i32 = 0;
+    const CHILDREN: i32 = -1;
+    const THREAD: i32 = 1;
+    let used = match call.int(0) {
+        SELF => Usage { user_ns: process_cpu_time(call.thread), ..*call.process().used.lock() },
+        THREAD => Usage { user_ns: clock::nanoseconds(id::THREAD_CPUTIME), ..Usage::default() },
+        CHILDREN => *call.process().used_by_children.lock(),
+        _ => return Err(Errno::EINVAL),
+    };
+    write_usage(call.word(1), &used)?;
+    Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hard_limits_only_go_down_for_ordinary_users() {
+        assert_eq!(check([10, 20], [20, 20], 3, false), Ok(()));
+        assert_eq!(check([10, 20], [10, 21], 3, false), Err(Errno::EPERM));
+        assert_eq!(check([10, 20], [10, 21], 3, true), Ok(()));
+        assert_eq!(check([10, 20], [11, 10], 3, true), Err(Errno::EINVAL));
+        assert_eq!(check([10, u64::MAX], [10, NOFILE_MAX + 1], NOFILE, true), Err(Errno::EPERM));
+    }
+}

@@ -1,0 +1,94 @@
+//! What a thread and a process may set for themselves and read back, and which has no effect here beyond that: the
+//! host schedules all threads alike.
+
+use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+
+/// Default timer slack in nanoseconds, as Linux has it.
+const TIMER_SLACK: u64 = 50_000;
+
+/// Settings of a thread. A new thread gets those of its creator.
+#[expect(missing_docs, reason = "the names are those of the calls that set them")]
+pub struct ThreadSettings {
+    /// Bit set of processors; 0 = all.
+    pub affinity: AtomicU64,
+    pub policy: AtomicU32,
+    pub priority: AtomicU32,
+    pub nice: AtomicI32,
+    pub timer_slack: AtomicU64,
+    pub io_priority: AtomicU32,
+    pub no_new_privileges: AtomicU32,
+    /// How often it called sched_yield.
+    pub yields: AtomicU32,
+}
+
+impl Default for ThreadSettings {
+    fn default() -> Self {
+        Self {
+            affinity: AtomicU64::new(0),
+            policy: AtomicU32::new(0),
+            priority: AtomicU32::new(0),
+            nice: AtomicI32::new(0),
+            timer_slack: AtomicU64::new(TIMER_SLACK),
+            io_priority: AtomicU32::new(0),
+            no_new_privileges: AtomicU32::new(0),
+            yields: AtomicU32::new(0),
+        }
+    }
+}
+
+impl ThreadSettings {
+    /// Takes over the settings of the creator.
+    pub fn inherit(&self, from: &Self) {
+        for (to, from) in [(&self.affinity, &from.affinity), (&self.timer_slack, &from.timer_slack)] {
+            to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        for (to, from) in [
+            (&self.policy, &from.policy),
+            (&self.priority, &from.priority),
+            (&self.io_priority, &from.io_priority),
+            (&self.no_new_privileges, &from.no_new_privileges),
+        ] {
+            to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        self.nice.store(from.nice.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// Sets the timer slack; 0 = the default.
+    pub fn set_timer_slack(&self, nanos: u64) {
+        self.timer_slack.store(if nanos == 0 { TIMER_SLACK } else { nanos }, Ordering::Relaxed);
+    }
+}
+
+/// Settings of a process. A forked process gets those of its parent.
+#[expect(missing_docs, reason = "the names are those of the calls that set them")]
+pub struct ProcessSettings {
+    pub personality: AtomicU32,
+    pub dumpable: AtomicU32,
+    pub keep_capabilities: AtomicU32,
+    pub huge_pages_off: AtomicU32,
+}
+
+impl Default for ProcessSettings {
+    fn default() -> Self {
+        Self {
+            personality: AtomicU32::new(0),
+            dumpable: AtomicU32::new(1),
+            keep_capabilities: AtomicU32::new(0),
+            huge_pages_off: AtomicU32::new(0),
+        }
+    }
+}
+
+impl ProcessSettings {
+    /// Takes over the settings of the parent.
+    pub fn inherit(&self, from: &Self) {
+        for (to, from) in [
+            (&self.personality, &from.personality),
+            (&self.dumpable, &from.dumpable),
+            (&self.keep_capabilities, &from.keep_capabilities),
+            (&self.huge_pages_off, &from.huge_pages_off),
+        ] {
+            to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+}

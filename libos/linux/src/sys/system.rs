@@ -1,0 +1,199 @@
+//! What an app is told of the machine, and calls that have nothing to do here.
+
+use super::time::uptime;
+use crate::call::Call;
+use crate::task::process;
+use crate::{Errno, Once, Result};
+use alloc::vec::Vec;
+use postern_abi::boot::Boot;
+use postern_pal::user;
+
+/// Length of each string of `struct utsname`, with its NUL.
+const NAME: usize = 65;
+/// Where a host did not tell its kernel version.
+const RELEASE: &[u8] = b"6.1.0";
+const VERSION: &[u8] = b"#1 SMP PREEMPT_DYNAMIC";
+
+struct System {
+    hostname: Vec<u8>,
+    release: Vec<u8>,
+    version: Vec<u8>,
+    cpus: u32,
+    memory: u64,
+    /// Text of /proc/meminfo at start.
+    memory_text: Vec<u8>,
+}
+
+static SYSTEM: Once<System> = Once::new();
+
+/// The text that the start-up block has for a path.
+fn text(boot: &Boot, block: &'static [u8], wanted: &[u8]) -> Option<&'static [u8]> {
+    let mut rest = boot.texts.of(block);
+    loop {
+        let end = rest.iter().position(|b| *b == 0)?;
+        let (path, tail) = rest.split_at_checked(end)?;
+        let (len, tail) = tail.get(1..)?.split_first_chunk::<4>()?;
+        let len = usize::try_from(u32::from_le_bytes(*len)).ok()?;
+        let (bytes, tail) = tail.split_at_checked(len)?;
+        if path == wanted {
+            return Some(bytes);
+        }
+        rest = tail;
+    }
+}
+
+/// Learns from the start-up block what machine this is.
+pub fn init(boot: &Boot, block: &'static [u8]) {
+    let line = |path: &[u8], otherwise: &[u8]| {
+        let found = text(boot, block, path).map(<[u8]>::trim_ascii).filter(|t| !t.is_empty());
+        found.unwrap_or(otherwise).to_vec()
+    };
+    let _ = SYSTEM.set(System {
+        hostname: boot.hostname.of(block).to_vec(),
+        release: line(b"/proc/sys/kernel/osrelease", RELEASE),
+        version: line(b"/proc/sys/kernel/version", VERSION),
+        cpus: boot.cpus,
+        memory: boot.memory,
+        memory_text: text(boot, block, b"/proc/meminfo").unwrap_or(b"").to_vec(),
+    });
+}
+
+/// Processors that the app may use, at least 1 and at most 64.
+#[must_use]
+pub fn cpus() -> u32 {
+    SYSTEM.get().map_or(1, |s| s.cpus).clamp(1, 64)
+}
+
+/// The host name that the app sees.
+#[must_use]
+pub fn hostname() -> &'static [u8] {
+    SYSTEM.get().map_or(b"localhost", |s| &s.hostname)
+}
+
+/// Release and version of the kernel, as uname tells them.
+#[must_use]
+pub fn release() -> (&'static [u8], &'static [u8]) {
+    SYSTEM.get().map_or((RELEASE, VERSION), |s| (&s.release, &s.version))
+}
+
+/// uname(2).
+///
+/// # Errors
+/// `EFAULT`.
+pub fn uname(call: &mut Call<'_>) -> Result<u64> {
+    let system = SYSTEM.get().ok_or(Errno::EFAULT)?;
+    let fields: [&[u8]; 6] =
+        [b"Linux", &system.hostname, &system.release, &system.version, b"x86_64", b"(none)"];
+    let mut out = [0u8; NAME * 6];
+    for (slot, field) in out.chunks_exact_mut(NAME).zip(fields) {
+        for (byte, from) in slot.iter_mut().take(NAME - 1).zip(field) {
+            *byte = *from;
+        }
+    }
+    user::write_bytes(call.word(0), &out)?;
+    Ok(0)
+}
+
+/// A value of /proc/meminfo, in bytes.
+fn memory_value(text: &[u8], name: &[u8]) -> Option<u64> {
+    let line = text.split(|b| *b == b'\n').find_map(|line| line.strip_prefix(name)?.strip_prefix(b":"))?;
+    let digits = line.trim_ascii().split(|b| !b.is_ascii_digit()).next()?;
+    core::str::from_utf8(digits).ok()?.parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// sysinfo(2). Load averages are 0: what else the machine does is not the app's business.
+///
+/// # Errors
+/// `EFAULT`.
+pub fn sysinfo(call: &mut Call<'_>) -> Result<u64> {
+    let system = SYSTEM.get().ok_or(Errno::EFAULT)?;
+    let value = |name: &[u8]| memory_value(&system.memory_text, name);
+    let total = value(b"MemTotal").unwrap_or(system.memory);
+    let free = value(b"MemFree").unwrap_or(total / 2);
+    let mut words = [0u64; 14];
+    words[0] = uptime();
+    words[4] = total;
+    words[5] = free.min(total);
+    words[6] = value(b"Shmem").unwrap_or(0);
+    words[7] = value(b"Buffers").unwrap_or(0);
+    words[8] = value(b"SwapTotal").unwrap_or(0);
+    words[9] = value(b"SwapFree").unwrap_or(0);
+    words[10] = u64::try_from(process::all().len()).unwrap_or(0) & 0xffff;
+    // One unit is one byte; there is no high memory.
+    words[13] = 1;
+    user::write(call.word(0), &words)?;
+    Ok(0)
+}
+
+/// Calls about memory that is resident or placed somewhere: nothing is ever swapped by us, and there is one node.
+///
+/// # Errors
+/// None.
+pub fn accept(_call: &mut Call<'_>) -> Result<u64> {
+    Ok(0)
+}
+
+/// mlock(2), munlock(2) and mlock2(2): the range is checked; the host decides what stays resident.
+///
+/// # Errors
+/// `ENOMEM` for memory that is not mapped.
+pub fn mlock(call: &mut Call<'_>) -> Result<u64> {
+    let start = call.word(0) & !4095;
+    let end = call.word(0).checked_add(call.word(1)).ok_or(Errno::EINVAL)?;
+    let len = end.saturating_sub(start);
+    if len == 0 || call.process().space().is_mapped(start, len) { Ok(0) } else { Err(Errno::ENOMEM) }
+}
+
+/// mlockall(2).
+///
+/// # Errors
+/// `EINVAL` for flags that do not exist.
+pub fn mlockall(call: &mut Call<'_>) -> Result<u64> {
+    const ONFAULT: u32 = 4;
+    match call.uint(0) {
+        0 | ONFAULT => Err(Errno::EINVAL),
+        flags if flags > 7 => Err(Errno::EINVAL),
+        _ => Ok(0),
+    }
+}
+
+/// get_mempolicy(2): the default policy, on the one node that there is.
+///
+/// # Errors
+/// As the manual page says.
+pub fn get_mempolicy(call: &mut Call<'_>) -> Result<u64> {
+    const MEMS_ALLOWED: u64 = 4;
+    if call.word(0) != 0 {
+        user::write(call.word(0), &0u32)?;
+    }
+    if call.word(1) != 0 && call.raw(2) > 0 {
+        let bytes = usize::try_from(call.raw(2).div_ceil(64) * 8).map_err(|_| Errno::EINVAL)?;
+        user::zero(call.word(1), bytes)?;
+        if call.raw(4) & MEMS_ALLOWED != 0 {
+            user::write(call.word(1), &1u64)?;
+        }
+    }
+    Ok(0)
+}
+
+/// membarrier(2): no command is there, which programs are told when they ask, and do without.
+///
+/// # Errors
+/// `EINVAL` for anything but the question.
+pub fn membarrier(call: &mut Call<'_>) -> Result<u64> {
+    if call.uint(0) == 0 && call.uint(1) == 0 { Ok(0) } else { Err(Errno::EINVAL) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_values_are_read_in_bytes() {
+        let text = b"MemTotal:        2048 kB\nMemFree:           12 kB\n";
+        assert_eq!(memory_value(text, b"MemFree"), Some(12 * 1024));
+        assert_eq!(memory_value(text, b"MemTotal"), Some(2048 * 1024));
+        assert_eq!(memory_value(text, b"Mem"), None);
+        assert_eq!(memory_value(b"", b"MemFree"), None);
+    }
+}
