@@ -91,6 +91,14 @@ impl UserRanges {
         }
     }
 
+    /// What is left, at most `limit` bytes, if it is one range: I/O on handles then needs no list.
+    #[must_use]
+    pub fn single(&mut self, limit: usize) -> Option<UserRange> {
+        let wanted = limit.min(self.left);
+        let range = self.current()?;
+        (range.len >= wanted).then_some(UserRange { addr: range.addr, len: wanted })
+    }
+
     /// Counts `count` bytes as done.
     pub fn advance(&mut self, mut count: usize) {
         count = count.min(self.left);

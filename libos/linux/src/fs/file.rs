@@ -5,9 +5,8 @@ use crate::task::Thread;
 use crate::wait::WaitQueue;
 use crate::{Errno, Mutex, Result};
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::any::Any;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use postern_pal::handle::Handle;
 use postern_pal::mem::Slot;
 
@@ -219,6 +218,22 @@ pub trait FileOps: Send + Sync + Any {
         Err(Errno::ENODEV)
     }
 
+    /// Whether it may be mapped like this; seals of a memfd can forbid it.
+    ///
+    /// # Errors
+    /// `EPERM`.
+    fn check_mapping(&self, shared: bool, writable: bool) -> Result<()> {
+        Ok(())
+    }
+
+    /// The present length; what an append moves the position to.
+    ///
+    /// # Errors
+    /// As fstat(2).
+    fn size(&self) -> Result<u64> {
+        Ok(self.metadata()?.size)
+    }
+
     /// Sets the length.
     ///
     /// # Errors
@@ -268,6 +283,8 @@ pub struct OpenFile {
     /// Where it was found in the file system, for *at calls and /proc/PID/fd; `None` for pipes and the like.
     pub path: Option<Arc<dyn Any + Send + Sync>>,
     status: AtomicU32,
+    /// Who gets SIGIO (`F_SETOWN`): a process, or a group as a negative number.
+    pub owner: AtomicI32,
     /// Position for read, write, lseek and getdents64. Held during reads and writes of seekable files.
     pub position: Mutex<u64>,
 }
@@ -276,13 +293,25 @@ impl OpenFile {
     /// An open file with open(2) flags `status`.
     #[must_use]
     pub fn new(ops: Arc<dyn FileOps>, status: u32) -> Arc<Self> {
-        Arc::new(Self { ops, path: None, status: AtomicU32::new(status), position: Mutex::new(0) })
+        Arc::new(Self {
+            ops,
+            path: None,
+            status: AtomicU32::new(status),
+            owner: AtomicI32::new(0),
+            position: Mutex::new(0),
+        })
     }
 
     /// An open file that was found at `path`.
     #[must_use]
     pub fn at(ops: Arc<dyn FileOps>, status: u32, path: Arc<dyn Any + Send + Sync>) -> Arc<Self> {
-        Arc::new(Self { ops, path: Some(path), status: AtomicU32::new(status), position: Mutex::new(0) })
+        Arc::new(Self {
+            ops,
+            path: Some(path),
+            status: AtomicU32::new(status),
+            owner: AtomicI32::new(0),
+            position: Mutex::new(0),
+        })
     }
 
     /// Access mode and status flags (`O_*`).
@@ -364,7 +393,7 @@ impl OpenFile {
         let at = if append { u64::MAX } else { *position };
         let count = self.ops.write(thread, self, source, Some(at))?;
         *position = if append {
-            self.ops.metadata()?.size
+            self.ops.size()?
         } else {
             position.saturating_add(u64::try_from(count).unwrap_or(0))
         };
@@ -374,6 +403,8 @@ impl OpenFile {
 
 impl Drop for OpenFile {
     fn drop(&mut self) {
+        super::lock::released(self);
+        super::inotify::closed(self);
         let ops = self.ops.clone();
         ops.release(self);
     }

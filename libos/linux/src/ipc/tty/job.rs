@@ -17,6 +17,14 @@ pub fn terminal_of(process: &Process) -> Option<Arc<Tty>> {
     process.terminal.lock().clone()?.downcast().ok()
 }
 
+/// Number and foreground group of the controlling terminal, for /proc/PID/stat.
+#[must_use]
+pub fn facts_of(process: &Process) -> Option<(u32, u32)> {
+    let tty = terminal_of(process)?;
+    let foreground = tty.state.lock().foreground;
+    Some((tty.number, foreground))
+}
+
 fn is_terminal_of(tty: &Tty, process: &Process) -> bool {
     terminal_of(process).is_some_and(|own| core::ptr::eq(Arc::as_ptr(&own), tty))
 }

@@ -1,0 +1,108 @@
+//! fsync(2), fallocate(2), fadvise(2) and their relatives.
+
+use crate::call::Call;
+use crate::fs::file::{flags, mode};
+use crate::fs::{OpenFile, inotify::event};
+use crate::{Errno, Result};
+use alloc::sync::Arc;
+
+fn open_file(call: &Call<'_>) -> Result<Arc<OpenFile>> {
+    let file = call.file(0)?;
+    if file.status() & flags::O_PATH != 0 { Err(Errno::EBADF) } else { Ok(file) }
+}
+
+/// fsync(2).
+///
+/// # Errors
+/// As the manual page says.
+pub fn fsync(call: &mut Call<'_>) -> Result<u64> {
+    open_file(call)?.ops.sync(false).map(|()| 0)
+}
+
+/// fdatasync(2).
+///
+/// # Errors
+/// As the manual page says.
+pub fn fdatasync(call: &mut Call<'_>) -> Result<u64> {
+    open_file(call)?.ops.sync(true).map(|()| 0)
+}
+
+/// sync(2): durability is asked for by file here; whatever is written is in the host's cache already.
+///
+/// # Errors
+/// None.
+pub fn sync(_: &mut Call<'_>) -> Result<u64> {
+    Ok(0)
+}
+
+/// syncfs(2), likewise.
+///
+/// # Errors
+/// `EBADF`.
+pub fn syncfs(call: &mut Call<'_>) -> Result<u64> {
+    open_file(call).map(|_| 0)
+}
+
+/// sync_file_range(2): a hint without a promise.
+///
+/// # Errors
+/// As the manual page says.
+pub fn sync_file_range(call: &mut Call<'_>) -> Result<u64> {
+    let file = open_file(call)?;
+    if call.uint(3) & !7 != 0 || call.long(1) < 0 || call.long(2) < 0 {
+        return Err(Errno::EINVAL);
+    }
+    if file.ops.is_seekable() { Ok(0) } else { Err(Errno::ESPIPE) }
+}
+
+/// fadvise64(2): hints; the host's read-ahead sees the same reads anyway.
+///
+/// # Errors
+/// As the manual page says.
+pub fn fadvise64(call: &mut Call<'_>) -> Result<u64> {
+    let file = open_file(call)?;
+    if file.ops.metadata()?.mode & mode::S_IFMT == mode::S_IFIFO {
+        return Err(Errno::ESPIPE);
+    }
+    if call.long(2) < 0 || call.uint(3) > 5 { Err(Errno::EINVAL) } else { Ok(0) }
+}
+
+/// readahead(2), likewise.
+///
+/// # Errors
+/// As the manual page says.
+pub fn readahead(call: &mut Call<'_>) -> Result<u64> {
+    let file = open_file(call)?;
+    if !file.is_readable() {
+        return Err(Errno::EBADF);
+    }
+    if file.ops.is_seekable() { Ok(0) } else { Err(Errno::EINVAL) }
+}
+
+/// fallocate(2).
+///
+/// # Errors
+/// As the manual page says.
+pub fn fallocate(call: &mut Call<'_>) -> Result<u64> {
+    let file = open_file(call)?;
+    let (how, offset, len) = (call.uint(1), call.long(2), call.long(3));
+    if offset < 0 || len <= 0 {
+        return Err(Errno::EINVAL);
+    }
+    if !file.is_writable() {
+        return Err(Errno::EBADF);
+    }
+    let (offset, len) = (offset.cast_unsigned(), len.cast_unsigned());
+    if offset.checked_add(len).is_none_or(|end| i64::try_from(end).is_err()) {
+        return Err(Errno::EFBIG);
+    }
+    match file.ops.metadata()?.mode & mode::S_IFMT {
+        mode::S_IFREG => {}
+        mode::S_IFIFO => return Err(Errno::ESPIPE),
+        mode::S_IFDIR => return Err(Errno::EISDIR),
+        _ => return Err(Errno::ENODEV),
+    }
+    file.ops.allocate(how, offset, len)?;
+    super::vector::told(&file, event::MODIFY, 1);
+    Ok(0)
+}

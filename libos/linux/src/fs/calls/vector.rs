@@ -1,0 +1,179 @@
+//! read(2), write(2) and their vector and positioned forms; lseek(2).
+
+use crate::call::{Call, done};
+use crate::fs::dentry_of;
+use crate::fs::file::{OpenFile, Whence};
+use crate::fs::inotify::{self, event};
+use crate::io::{Sink, Source, UserRanges};
+use crate::{Errno, Result};
+use core::sync::atomic::Ordering;
+
+fn read_into(call: &Call<'_>, ranges: UserRanges, offset: Option<u64>) -> Result<u64> {
+    let file = call.file(0)?;
+    let count = file.read(call.thread, &mut Sink::User(ranges), offset)?;
+    let [read, ..] = &call.process().counters;
+    read.fetch_add(count as u64, Ordering::Relaxed);
+    told(&file, event::ACCESS, count);
+    done(count)
+}
+
+fn write_from(call: &Call<'_>, ranges: UserRanges, offset: Option<u64>) -> Result<u64> {
+    let file = call.file(0)?;
+    let count = file.write(call.thread, &mut Source::User(ranges), offset)?;
+    let [_, written, ..] = &call.process().counters;
+    written.fetch_add(count as u64, Ordering::Relaxed);
+    told(&file, event::MODIFY, count);
+    done(count)
+}
+
+/// Tells inotify, if anybody listens.
+pub(super) fn told(file: &OpenFile, mask: u32, count: usize) {
+    if count > 0
+        && inotify::is_used()
+        && let Some(dentry) = dentry_of(file)
+    {
+        inotify::file(&dentry, mask);
+    }
+}
+
+fn position(call: &Call<'_>, index: usize) -> Result<u64> {
+    u64::try_from(call.long(index)).map_err(|_| Errno::EINVAL)
+}
+
+/// read(2).
+///
+/// # Errors
+/// As the manual page says.
+pub fn read(call: &mut Call<'_>) -> Result<u64> {
+    read_into(call, UserRanges::one(call.word(1), call.word(2)), None)
+}
+
+/// write(2).
+///
+/// # Errors
+/// As the manual page says.
+pub fn write(call: &mut Call<'_>) -> Result<u64> {
+    write_from(call, UserRanges::one(call.word(1), call.word(2)), None)
+}
+
+/// pread64(2).
+///
+/// # Errors
+/// As the manual page says.
+pub fn pread64(call: &mut Call<'_>) -> Result<u64> {
+    let at = position(call, 3)?;
+    read_into(call, UserRanges::one(call.word(1), call.word(2)), Some(at))
+}
+
+/// pwrite64(2).
+///
+/// # Errors
+/// As the manual page says.
+pub fn pwrite64(call: &mut Call<'_>) -> Result<u64> {
+    let at = position(call, 3)?;
+    write_from(call, UserRanges::one(call.word(1), call.word(2)), Some(at))
+}
+
+fn ranges(call: &Call<'_>) -> Result<UserRanges> {
+    UserRanges::from_iovec(call.word(1), call.word(2))
+}
+
+/// readv(2).
+///
+/// # Errors
+/// As the manual page says.
+pub fn readv(call: &mut Call<'_>) -> Result<u64> {
+    let ranges = ranges(call)?;
+    read_into(call, ranges, None)
+}
+
+/// writev(2).
+///
+/// # Errors
+/// As the manual page says.
+pub fn writev(call: &mut Call<'_>) -> Result<u64> {
+    let ranges = ranges(call)?;
+    write_from(call, ranges, None)
+}
+
+/// preadv(2).
+///
+/// # Errors
+/// As the manual page says.
+pub fn preadv(call: &mut Call<'_>) -> Result<u64> {
+    let at = position(call, 3)?;
+    let ranges = ranges(call)?;
+    read_into(call, ranges, Some(at))
+}
+
+/// pwritev(2).
+///
+/// # Errors
+/// As the manual page says.
+pub fn pwritev(call: &mut Call<'_>) -> Result<u64> {
+    let at = position(call, 3)?;
+    let ranges = ranges(call)?;
+    write_from(call, ranges, Some(at))
+}
+
+/// `RWF_HIPRI`, `RWF_DSYNC`, `RWF_SYNC`: hints, or what the host's cache does anyway.
+const RWF_ACCEPTED: u32 = 7;
+
+fn vector_position(call: &Call<'_>) -> Result<Option<u64>> {
+    if call.uint(5) & !RWF_ACCEPTED != 0 {
+        return Err(Errno::EOPNOTSUPP);
+    }
+    if call.long(3) == -1 { Ok(None) } else { position(call, 3).map(Some) }
+}
+
+/// preadv2(2).
+///
+/// # Errors
+/// As the manual page says; `EOPNOTSUPP` for `RWF_NOWAIT`.
+pub fn preadv2(call: &mut Call<'_>) -> Result<u64> {
+    let at = vector_position(call)?;
+    let ranges = ranges(call)?;
+    read_into(call, ranges, at)
+}
+
+/// pwritev2(2).
+///
+/// # Errors
+/// As the manual page says; `EOPNOTSUPP` for `RWF_APPEND` and `RWF_NOWAIT`.
+pub fn pwritev2(call: &mut Call<'_>) -> Result<u64> {
+    let at = vector_position(call)?;
+    let ranges = ranges(call)?;
+    write_from(call, ranges, at)
+}
+
+/// lseek(2).
+///
+/// # Errors
+/// As the manual page says.
+pub fn lseek(call: &mut Call<'_>) -> Result<u64> {
+    let file = call.file(0)?;
+    let (offset, whence) = (call.long(1), call.uint(2));
+    if file.status() & crate::fs::file::flags::O_PATH != 0 {
+        return Err(Errno::EBADF);
+    }
+    if !file.ops.is_seekable() {
+        return Err(Errno::ESPIPE);
+    }
+    let mut position = file.position.lock();
+    let relative = |start: u64| start.checked_add_signed(offset).ok_or(Errno::EINVAL);
+    let new = match whence {
+        0 => file.ops.seek(&file, u64::try_from(offset).map_err(|_| Errno::EINVAL)?, Whence::Set)?,
+        1 => file.ops.seek(&file, relative(*position)?, Whence::Current)?,
+        2 => relative(file.ops.seek(&file, 0, Whence::End)?)?,
+        3 | 4 => {
+            let at = u64::try_from(offset).map_err(|_| Errno::ENXIO)?;
+            file.ops.seek(&file, at, if whence == 3 { Whence::Data } else { Whence::Hole })?
+        }
+        _ => return Err(Errno::EINVAL),
+    };
+    if i64::try_from(new).is_err() {
+        return Err(Errno::EOVERFLOW);
+    }
+    *position = new;
+    Ok(new)
+}

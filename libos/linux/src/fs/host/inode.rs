@@ -1,0 +1,360 @@
+//! Inodes of the host's files: attributes, and what is done to one file by its name.
+
+use super::HostMount;
+use super::handles::Handles;
+use crate::fs::dentry::Dentry;
+use crate::fs::directory::DirectoryFile;
+use crate::fs::file::{FileOps, flags, mode};
+use crate::fs::inode::{Change, Found, Hint, Inode, Listed, New, Statistics};
+use crate::fs::{Metadata, OpenFile, device};
+use crate::ipc::pipe::{self, Fifo};
+use crate::task::Thread;
+use crate::{Errno, Mutex, Once, Result};
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::any::Any;
+use core::sync::atomic::{AtomicU32, Ordering};
+use postern_abi::calls::{Downcall, set};
+use postern_abi::message::{Attributes, split_record};
+use postern_pal::{clock, gate};
+
+pub(super) struct Cached {
+    pub attributes: Attributes,
+    /// When they were told (monotonic nanoseconds).
+    pub at: u64,
+    /// We wrote since: the host's times and blocks are newer. The size is kept right by us.
+    pub stale: bool,
+}
+
+/// A file of the host.
+pub struct HostInode {
+    pub(super) mount: Arc<HostMount>,
+    pub(super) ino: u64,
+    mode: AtomicU32,
+    pub(super) cached: Mutex<Cached>,
+    target: Once<Vec<u8>>,
+    /// A name it was found by.
+    alias: Mutex<Weak<Dentry>>,
+    pub(super) handles: Mutex<Handles>,
+    /// Open files that use its handles.
+    pub(super) opens: AtomicU32,
+    /// Held during appends.
+    pub(super) append: Mutex<()>,
+    fifo: Once<Arc<Fifo>>,
+    socket: Mutex<Option<Weak<dyn Any + Send + Sync>>>,
+}
+
+impl Drop for HostInode {
+    fn drop(&mut self) {
+        self.mount.forget_inode(self.ino);
+    }
+}
+
+impl HostInode {
+    pub(super) fn new(mount: &Arc<HostMount>, attributes: &Attributes, target: Vec<u8>) -> Arc<Self> {
+        let inode = Arc::new(Self {
+            mount: mount.clone(),
+            ino: attributes.ino,
+            mode: AtomicU32::new(attributes.mode),
+            cached: Mutex::new(Cached { attributes: *attributes, at: mount.now(), stale: false }),
+            target: Once::new(),
+            alias: Mutex::new(Weak::new()),
+            handles: Mutex::new(Handles::default()),
+            opens: AtomicU32::new(0),
+            append: Mutex::new(()),
+            fifo: Once::new(),
+            socket: Mutex::new(None),
+        });
+        inode.learn_target(target);
+        inode
+    }
+
+    pub(super) fn is_kind(&self, bits: u32) -> bool {
+        (self.mode.load(Ordering::Relaxed) ^ bits) & mode::S_IFMT == 0
+    }
+
+    pub(super) fn learn_target(&self, target: Vec<u8>) {
+        if !target.is_empty() && self.is_kind(mode::S_IFLNK) {
+            let _ = self.target.set(target);
+        }
+    }
+
+    /// The monitor told its attributes anew.
+    pub(super) fn refresh(&self, attributes: &Attributes) {
+        self.mode.store(attributes.mode, Ordering::Relaxed);
+        let writing = self.mount.exclusive && self.handles.lock().writable().is_some();
+        let mut cached = self.cached.lock();
+        let size = cached.attributes.size;
+        *cached = Cached { attributes: *attributes, at: self.mount.now(), stale: false };
+        if writing {
+            // A write may have come between the answer and now; our own count of the size is right.
+            cached.attributes.size = size;
+        }
+    }
+
+    /// The path to ask the monitor by, if the file still has a name.
+    pub(super) fn path(&self) -> Option<Vec<u8>> {
+        let dentry = self.alias.lock().upgrade()?;
+        (!dentry.is_deleted()).then(|| dentry.path_in_mount())
+    }
+
+    /// The attributes, asked for again where they may have changed.
+    pub(super) fn attributes(&self) -> Result<Attributes> {
+        {
+            let cached = self.cached.lock();
+            let fresh = self.mount.exclusive || clock::now().saturating_sub(cached.at) < super::FRESH;
+            if !cached.stale && fresh {
+                return Ok(cached.attributes);
+            }
+        }
+        if let Some(path) = self.path()
+            && let Ok((attributes, _)) = self.mount.resolve_last(&path, 0)
+            && attributes.ino == self.ino
+        {
+            self.refresh(&attributes);
+            return Ok(attributes);
+        }
+        // Its name is gone: what was known last, with our own changes.
+        let mut cached = self.cached.lock();
+        cached.stale = false;
+        Ok(cached.attributes)
+    }
+
+    /// A name was removed.
+    pub(super) fn lost_name(&self) {
+        let mut cached = self.cached.lock();
+        let links = &mut cached.attributes.nlink;
+        *links = if self.is_kind(mode::S_IFDIR) { 0 } else { links.saturating_sub(1) };
+    }
+}
+
+impl HostMount {
+    /// The time, where it matters for caching.
+    pub(super) fn now(&self) -> u64 {
+        if self.exclusive { 0 } else { clock::now() }
+    }
+}
+
+impl Inode for HostInode {
+    fn mode(&self) -> u32 {
+        self.mode.load(Ordering::Relaxed)
+    }
+
+    fn owner(&self) -> [u32; 2] {
+        let cached = self.cached.lock();
+        [cached.attributes.uid, cached.attributes.gid]
+    }
+
+    fn metadata(&self) -> Result<Metadata> {
+        let a = self.attributes()?;
+        Ok(Metadata {
+            dev: self.mount.dev,
+            ino: a.ino,
+            mode: a.mode,
+            nlink: a.nlink,
+            uid: a.uid,
+            gid: a.gid,
+            rdev: a.rdev,
+            size: a.size,
+            blksize: 4096,
+            blocks: a.blocks,
+            atime: a.atime,
+            mtime: a.mtime,
+            ctime: a.ctime,
+            btime: a.ctime,
+        })
+    }
+
+    fn lookup(&self, dir: &Arc<Dentry>, name: &[u8], hint: Hint<'_>) -> Result<Option<Found>> {
+        self.look_up(dir, name, hint)
+    }
+
+    fn list(&self, dir: &Arc<Dentry>) -> Result<Vec<Listed>> {
+        self.enumerate(dir)
+    }
+
+    fn create(
+        &self,
+        dir: &Arc<Dentry>,
+        name: &[u8],
+        what: New<'_>,
+        mode: u32,
+        _: [u32; 2],
+    ) -> Result<Arc<dyn Inode>> {
+        self.make(dir, name, what, mode)
+    }
+
+    fn link(&self, dir: &Arc<Dentry>, name: &[u8], target: &Arc<Dentry>) -> Result<()> {
+        self.make_link(dir, name, target)
+    }
+
+    fn remove(&self, dir: &Arc<Dentry>, name: &[u8], child: &Arc<Dentry>, directory: bool) -> Result<()> {
+        self.unlink(dir, name, child, directory)
+    }
+
+    fn rename(
+        &self,
+        dir: &Arc<Dentry>,
+        name: &[u8],
+        child: &Arc<Dentry>,
+        to: &Arc<Dentry>,
+        to_name: &[u8],
+        flags: u32,
+    ) -> Result<()> {
+        self.move_name(dir, name, child, to, to_name, flags)
+    }
+
+    fn read_link(&self, dentry: &Arc<Dentry>) -> Result<Vec<u8>> {
+        if !self.is_kind(mode::S_IFLNK) {
+            return Err(Errno::EINVAL);
+        }
+        if let Some(target) = self.target.get() {
+            return Ok(target.clone());
+        }
+        let mut resolved =
+            self.mount.resolve(&dentry.path_in_mount(), postern_abi::calls::open::LAST_ONLY, 0)?;
+        if let Some(error) = resolved.error {
+            return Err(error);
+        }
+        let (_, target) = resolved.records.pop().ok_or(Errno::ENOENT)?;
+        self.learn_target(target.clone());
+        Ok(target)
+    }
+
+    fn set_attributes(&self, dentry: &Arc<Dentry>, change: &Change) -> Result<()> {
+        if change.uid.is_some() || change.gid.is_some() {
+            let [uid, gid] = self.owner();
+            let same = change.uid.is_none_or(|u| u == uid) && change.gid.is_none_or(|g| g == gid);
+            // The owner is the app's user, whatever it calls itself; there is nobody to give a file to.
+            if !same {
+                return Err(Errno::EPERM);
+            }
+        }
+        if let Some(size) = change.size
+            && self.truncate_open(size)?
+        {
+            return self.set_attributes(dentry, &Change { size: None, ..*change });
+        }
+        let mut bits = 0;
+        let mut times = [0i64; 4];
+        if change.mode.is_some() {
+            bits |= set::MODE;
+        }
+        if change.size.is_some() {
+            bits |= set::SIZE;
+        }
+        if let Some([seconds, nanos]) = change.atime {
+            bits |= set::ATIME;
+            times[..2].copy_from_slice(&[seconds, nanos]);
+        }
+        if let Some([seconds, nanos]) = change.mtime {
+            bits |= set::MTIME;
+            times[2..].copy_from_slice(&[seconds, nanos]);
+        }
+        if bits == 0 {
+            return Ok(());
+        }
+        if dentry.is_deleted() {
+            self.change_nameless(change);
+            return Ok(());
+        }
+        let mut head = [0; 32];
+        for (slot, word) in head.chunks_exact_mut(8).zip(times) {
+            slot.copy_from_slice(&word.to_le_bytes());
+        }
+        let args = [self.mount.id, bits, u64::from(change.mode.unwrap_or(0)), change.size.unwrap_or(0), 0, 0];
+        let answer = gate::call(Downcall::SetAttributes, args, &[&head, &dentry.path_in_mount()])?;
+        match split_record(&answer.payload) {
+            Some((record, _, _)) if record.attributes.ino == self.ino => self.refresh(&record.attributes),
+            _ => self.change_nameless(change),
+        }
+        Ok(())
+    }
+
+    fn open(self: Arc<Self>, thread: &Thread, dentry: &Arc<Dentry>, status: u32) -> Result<Arc<OpenFile>> {
+        match self.mode() & mode::S_IFMT {
+            mode::S_IFREG => {
+                self.get_handle(dentry, status & flags::O_ACCMODE)?;
+                self.opens.fetch_add(1, Ordering::AcqRel);
+                Ok(OpenFile::at(self, status, dentry.clone()))
+            }
+            mode::S_IFDIR => Ok(DirectoryFile::open(dentry, status)),
+            mode::S_IFIFO => {
+                if self.fifo.get().is_none() {
+                    let _ = self.fifo.set(Fifo::new());
+                    dentry.pin();
+                }
+                let fifo = self.fifo.get().ok_or(Errno::EIO)?;
+                let ops = pipe::open_fifo(fifo, self.clone(), thread, status)?;
+                // The pipe's own count of ends is what release takes back.
+                Ok(OpenFile::at(ops, status, dentry.clone()))
+            }
+            mode::S_IFCHR => {
+                let rdev = self.cached.lock().attributes.rdev;
+                device::open(rdev, self.mode(), thread, dentry, status)
+            }
+            mode::S_IFLNK => Err(Errno::ELOOP),
+            _ => Err(Errno::ENXIO),
+        }
+    }
+
+    fn statistics(&self) -> Result<Statistics> {
+        const EXT4: i64 = 0xef53;
+        let answer = gate::call(Downcall::FileSystem, [self.mount.id, 0, 0, 0, 0, 0], &[])?;
+        let [block_size, blocks, blocks_free, files_free] = answer.values;
+        Ok(Statistics { magic: EXT4, block_size, blocks, blocks_free, files: files_free, files_free })
+    }
+
+    fn named(&self, dentry: &Arc<Dentry>) {
+        *self.alias.lock() = Arc::downgrade(dentry);
+    }
+
+    fn attach(&self, object: Arc<dyn Any + Send + Sync>) -> Result<()> {
+        *self.socket.lock() = Some(Arc::downgrade(&object));
+        if let Some(dentry) = self.alias.lock().upgrade() {
+            dentry.pin();
+        }
+        Ok(())
+    }
+
+    fn attached(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        self.socket.lock().as_ref().and_then(Weak::upgrade)
+    }
+}
+
+impl HostInode {
+    /// Changes what is remembered of a file that has no name any more.
+    fn change_nameless(&self, change: &Change) {
+        let mut cached = self.cached.lock();
+        let a = &mut cached.attributes;
+        if let Some(bits) = change.mode {
+            a.mode = (a.mode & mode::S_IFMT) | (bits & 0o7777);
+            self.mode.store(a.mode, Ordering::Relaxed);
+        }
+        a.size = change.size.unwrap_or(a.size);
+        a.atime = change.atime.unwrap_or(a.atime);
+        a.mtime = change.mtime.unwrap_or(a.mtime);
+    }
+
+    /// Sets the length through a handle for writing, if one is open.
+    fn truncate_open(&self, size: u64) -> Result<bool> {
+        let Some(handle) = self.handles.lock().writable() else { return Ok(false) };
+        handle.resize(size)?;
+        self.wrote(|a| a.size = size);
+        Ok(true)
+    }
+
+    /// We changed the content: `update` does to the cached attributes what is known of the change.
+    pub(super) fn wrote(&self, update: impl FnOnce(&mut Attributes)) {
+        let mut cached = self.cached.lock();
+        update(&mut cached.attributes);
+        cached.stale = true;
+    }
+}
+
+/// The ops of a FIFO node answer fstat only; the pipe does the rest.
+pub(super) fn is_regular(inode: &HostInode) -> bool {
+    inode.is_kind(mode::S_IFREG)
+}
+
+const _: fn(&HostInode) -> &dyn FileOps = |inode| inode;

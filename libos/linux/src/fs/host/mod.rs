@@ -1,0 +1,126 @@
+//! Files of the host, through the monitor's file service (see [`postern_abi::calls`]). Names and attributes are
+//! asked for by messages and cached; content is read, written and mapped directly through handles.
+//!
+//! [`inode`] caches attributes, [`names`] does directories, [`data`] content, [`handles`] keeps handles open.
+
+mod data;
+mod handles;
+mod inode;
+mod names;
+
+pub use inode::HostInode;
+
+use super::mount::{Cache, Mount};
+use crate::{Errno, Mutex, Result};
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use hashbrown::HashMap;
+use postern_abi::boot;
+use postern_abi::calls::{Downcall, open};
+use postern_abi::message::{Attributes, split_record};
+use postern_pal::gate;
+use postern_pal::handle::Handle;
+
+/// How long names and attributes are believed where others may change them, in nanoseconds.
+const FRESH: u64 = 50_000_000;
+
+/// A mount of the monitor.
+pub struct HostMount {
+    id: u64,
+    dev: u64,
+    read_only: bool,
+    /// Nobody but this family changes it.
+    exclusive: bool,
+    inodes: Mutex<HashMap<u64, Weak<HostInode>>>,
+}
+
+/// What an `Open` message found: attributes of the components that exist, in order, with link targets.
+struct Resolved {
+    records: Vec<(Attributes, Vec<u8>)>,
+    /// How many components were resolved.
+    count: usize,
+    created: bool,
+    handle: Option<Handle>,
+    error: Option<Errno>,
+}
+
+/// The mount that a record of the start-up block describes, and the inode of its root.
+///
+/// # Errors
+/// The monitor's, if the root cannot be asked for.
+pub fn mount(record: &boot::Mount) -> Result<(Arc<Mount>, Arc<HostInode>)> {
+    let read_only = record.flags & boot::mount::READ_ONLY != 0;
+    let exclusive = read_only || record.flags & boot::mount::EXCLUSIVE != 0;
+    let cache = if exclusive { Cache::Forever } else { Cache::For(FRESH) };
+    let mount = Mount::new("ext4", read_only, cache);
+    let host = Arc::new(HostMount {
+        id: u64::from(record.id),
+        dev: mount.dev,
+        read_only,
+        exclusive,
+        inodes: Mutex::new(HashMap::new()),
+    });
+    let mut resolved = host.resolve(b"", 0, 0)?;
+    let (attributes, target) = resolved.records.pop().ok_or(Errno::ENOENT)?;
+    let root = host.intern(&attributes, target);
+    Ok((mount, root))
+}
+
+impl HostMount {
+    /// Sends an `Open` message.
+    fn resolve(&self, path: &[u8], flags: u64, mode: u32) -> Result<Resolved> {
+        let args = [self.id, flags, u64::from(mode), 0, 0, 0];
+        let answer = gate::call_raw(Downcall::Open, args, &[path])?;
+        let mut records = Vec::new();
+        let mut rest = answer.payload.as_slice();
+        while let Some((record, name, after)) = split_record(rest) {
+            records.push((record.attributes, name.to_vec()));
+            rest = after;
+        }
+        let [count, _, created, _] = answer.values;
+        Ok(Resolved {
+            records,
+            count: usize::try_from(count).unwrap_or(0),
+            created: created != 0,
+            handle: answer.handle,
+            error: answer.error,
+        })
+    }
+
+    /// Asks for one file: its record, and a handle if `flags` want one.
+    fn resolve_last(&self, path: &[u8], flags: u64) -> Result<(Attributes, Option<Handle>)> {
+        let wanted = if path.is_empty() { 0 } else { path.split(|b| *b == b'/').count() };
+        let mut resolved = self.resolve(path, flags | open::LAST_ONLY, 0)?;
+        if let Some(error) = resolved.error {
+            return Err(error);
+        }
+        if resolved.count < wanted {
+            return Err(Errno::ENOENT);
+        }
+        let (attributes, _) = resolved.records.pop().ok_or(Errno::EIO)?;
+        Ok((attributes, resolved.handle))
+    }
+
+    /// The inode of a record; its attributes become those of the record.
+    fn intern(self: &Arc<Self>, attributes: &Attributes, target: Vec<u8>) -> Arc<HostInode> {
+        let mut inodes = self.inodes.lock();
+        if let Some(inode) = inodes.get(&attributes.ino).and_then(Weak::upgrade)
+            && inode.is_kind(attributes.mode)
+        {
+            drop(inodes);
+            inode.refresh(attributes);
+            inode.learn_target(target);
+            return inode;
+        }
+        let inode = HostInode::new(self, attributes, target);
+        inodes.insert(attributes.ino, Arc::downgrade(&inode));
+        inode
+    }
+
+    fn forget_inode(&self, ino: u64) {
+        let mut inodes = self.inodes.lock();
+        if inodes.get(&ino).is_some_and(|weak| weak.strong_count() == 0) {
+            inodes.remove(&ino);
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Directories of the host: looking up, listing, making, renaming and removing names.
+
+use super::HostInode;
+use crate::fs::dentry::Dentry;
+use crate::fs::file::mode;
+use crate::fs::inode::{Found, Hint, Inode, Listed, New};
+use crate::{Errno, Result};
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use postern_abi::calls::{Downcall, node, open};
+use postern_abi::message::{Record, split_record};
+use postern_pal::gate;
+
+/// Longest path that is sent to the monitor.
+const PATH_MAX: usize = 4096;
+
+/// `name` below the directory `dir`, as the monitor knows it.
+fn below(dir: &Arc<Dentry>, name: &[u8]) -> Vec<u8> {
+    let mut path = dir.path_in_mount();
+    if !path.is_empty() {
+        path.push(b'/');
+    }
+    path.extend_from_slice(name);
+    path
+}
+
+/// The inode of the first record of a payload.
+fn record_of(payload: &[u8]) -> Result<Record> {
+    split_record(payload).map(|(record, _, _)| record).ok_or(Errno::EIO)
+}
+
+impl HostInode {
+    /// Looks up `name`, and on the way as much of the rest of the path as one message can.
+    pub(super) fn look_up(&self, dir: &Arc<Dentry>, name: &[u8], hint: Hint<'_>) -> Result<Option<Found>> {
+        let mut path = dir.path_in_mount();
+        let depth = if path.is_empty() { 0 } else { path.split(|b| *b == b'/').count() };
+        if !path.is_empty() {
+            path.push(b'/');
+        }
+        path.extend_from_slice(name);
+        let mut names: Vec<&[u8]> = alloc::vec![name];
+        let mut whole = true;
+        for part in hint.rest.split(|b| *b == b'/').filter(|part| !part.is_empty()) {
+            if matches!(part, b"." | b"..") || part.len() > 255 || path.len() + part.len() >= PATH_MAX {
+                whole = false;
+                break;
+            }
+            path.push(b'/');
+            path.extend_from_slice(part);
+            names.push(part);
+        }
+        if path.len() > PATH_MAX {
+            return Err(Errno::ENAMETOOLONG);
+        }
+        let flags = if hint.open && whole { open::READ } else { 0 };
+        let resolved = self.mount.resolve(&path, flags, 0)?;
+        let total = depth + names.len();
+        let resolved_count = resolved.count.min(total);
+        if resolved_count < depth {
+            return Ok(None);
+        }
+        // With READ the error may be that of opening the last component, which exists all the same.
+        if let Some(error) = resolved.error
+            && resolved_count == depth
+        {
+            return if error == Errno::ENOENT { Ok(None) } else { Err(error) };
+        }
+        if resolved_count == depth {
+            return Ok(None);
+        }
+        // Records may or may not include those of the components before `name`.
+        let skip = resolved.records.len().saturating_sub(resolved_count - depth);
+        let mut inodes = Vec::new();
+        for (attributes, target) in resolved.records.into_iter().skip(skip) {
+            inodes.push(self.mount.intern(&attributes, target));
+        }
+        if resolved_count == total
+            && let (Some(last), Some(handle)) = (inodes.last(), resolved.handle)
+        {
+            last.keep_read_handle(handle);
+        }
+        let ended_in_directory = inodes.last().is_some_and(|i| i.is_kind(mode::S_IFDIR));
+        let mut inodes = inodes.into_iter();
+        let first = inodes.next().ok_or(Errno::EIO)?;
+        let mut more: Vec<(Box<[u8]>, Option<Arc<dyn Inode>>)> = Vec::new();
+        let mut rest = names.iter().skip(1);
+        for (inode, name) in inodes.zip(&mut rest) {
+            more.push(((*name).into(), Some(inode)));
+        }
+        if resolved_count < total
+            && resolved.error.is_none()
+            && ended_in_directory
+            && let Some(missing) = names.get(resolved_count - depth)
+        {
+            more.push(((*missing).into(), None));
+        }
+        Ok(Some(Found { inode: first, below: more }))
+    }
+
+    /// Lists the directory `dir`, and enters all names with their attributes into the tree.
+    pub(super) fn enumerate(&self, dir: &Arc<Dentry>) -> Result<Vec<Listed>> {
+        if let Some(children) = dir.complete_names() {
+            let listed = |d: Arc<Dentry>| {
+                let ino = d.inode.downcast::<Self>().map_or(1, |inode| inode.ino);
+                Listed { name: d.name(), ino, mode: d.inode.mode() }
+            };
+            return Ok(children.into_iter().map(listed).collect());
+        }
+        let generation = dir.generation();
+        let path = dir.path_in_mount();
+        let mut listed = Vec::new();
+        let mut found: Vec<(Box<[u8]>, Arc<dyn Inode>)> = Vec::new();
+        let mut cookie = 0;
+        loop {
+            let answer = gate::call(Downcall::Enumerate, [self.mount.id, cookie, 0, 0, 0, 0], &[&path])?;
+            let mut rest = answer.payload.as_slice();
+            while let Some((record, name, after)) = split_record(rest) {
+                let name: Box<[u8]> = name.into();
+                let attributes = &record.attributes;
+                listed.push(Listed { name: name.clone(), ino: attributes.ino, mode: attributes.mode });
+                found.push((name, self.mount.intern(attributes, Vec::new())));
+                rest = after;
+            }
+            let [next, last, ..] = answer.values;
+            if last != 0 || next == cookie {
+                break;
+            }
+            cookie = next;
+        }
+        dir.fill(generation, found, true);
+        Ok(listed)
+    }
+
+    pub(super) fn make(
+        &self,
+        dir: &Arc<Dentry>,
+        name: &[u8],
+        what: New<'_>,
+        mode: u32,
+    ) -> Result<Arc<dyn Inode>> {
+        let path = below(dir, name);
+        let (kind, extra): (u64, &[u8]) = match what {
+            New::Regular => return self.make_file(&path, mode),
+            New::Directory => (node::DIRECTORY, b""),
+            New::Symlink(target) => (node::SYMLINK, target),
+            New::Node(mode::S_IFIFO, _) => (node::FIFO, b""),
+            New::Node(mode::S_IFSOCK, _) => (node::SOCKET, b""),
+            New::Node(..) => return Err(Errno::EPERM),
+        };
+        let args = [self.mount.id, kind, u64::from(mode), path.len() as u64, 0, 0];
+        let answer = gate::call(Downcall::Create, args, &[&path, extra])?;
+        let record = record_of(&answer.payload)?;
+        self.changed_names(if kind == node::DIRECTORY { 1 } else { 0 });
+        Ok(self.mount.intern(&record.attributes, extra.to_vec()))
+    }
+
+    fn make_file(&self, path: &[u8], mode: u32) -> Result<Arc<dyn Inode>> {
+        let flags = open::READ | open::WRITE | open::CREATE | open::EXCLUSIVE | open::LAST_ONLY;
+        let mut resolved = self.mount.resolve(path, flags, mode)?;
+        if let Some(error) = resolved.error {
+            return Err(error);
+        }
+        if !resolved.created {
+            return Err(Errno::EEXIST);
+        }
+        let (attributes, _) = resolved.records.pop().ok_or(Errno::EIO)?;
+        let inode = self.mount.intern(&attributes, Vec::new());
+        if let Some(handle) = resolved.handle {
+            inode.keep_write_handle(handle);
+        }
+        self.changed_names(0);
+        Ok(inode)
+    }
+
+    /// Names were added or removed: the directory's times are newer, and its link count by `links`.
+    fn changed_names(&self, links: i32) {
+        self.wrote(|a| a.nlink = a.nlink.saturating_add_signed(links));
+    }
+
+    pub(super) fn make_link(&self, dir: &Arc<Dentry>, name: &[u8], target: &Arc<Dentry>) -> Result<()> {
+        let inode = target.inode.downcast::<Self>().ok_or(Errno::EXDEV)?;
+        if target.is_deleted() {
+            return Err(Errno::ENOENT);
+        }
+        let path = below(dir, name);
+        let args = [self.mount.id, node::HARD_LINK, 0, path.len() as u64, 0, 0];
+        let answer = gate::call(Downcall::Create, args, &[&path, &target.path_in_mount()])?;
+        let record = record_of(&answer.payload)?;
+        if record.attributes.ino == inode.ino {
+            inode.refresh(&record.attributes);
+        }
+        self.changed_names(0);
+        Ok(())
+    }
+
+    pub(super) fn unlink(
+        &self,
+        dir: &Arc<Dentry>,
+        name: &[u8],
+        child: &Arc<Dentry>,
+        directory: bool,
+    ) -> Result<()> {
+        let path = below(dir, name);
+        gate::call(Downcall::Remove, [self.mount.id, u64::from(directory), 0, 0, 0, 0], &[&path])?;
+        if let Some(inode) = child.inode.downcast::<Self>() {
+            inode.lost_name();
+            inode.drop_idle_handles();
+        }
+        self.changed_names(-i32::from(directory));
+        Ok(())
+    }
+
+    pub(super) fn move_name(
+        &self,
+        dir: &Arc<Dentry>,
+        name: &[u8],
+        child: &Arc<Dentry>,
+        to: &Arc<Dentry>,
+        to_name: &[u8],
+        flags: u32,
+    ) -> Result<()> {
+        let target = to.inode.downcast::<Self>().ok_or(Errno::EXDEV)?;
+        let (old, new) = (below(dir, name), below(to, to_name));
+        let covered = match to.known(to_name) {
+            crate::fs::dentry::Known::Present(covered) => Some(covered),
+            _ => None,
+        };
+        let args = [self.mount.id, u64::from(flags), old.len() as u64, 0, 0, 0];
+        gate::call(Downcall::Rename, args, &[&old, &new])?;
+        const EXCHANGE: u32 = 2;
+        if flags & EXCHANGE == 0
+            && let Some(covered) = covered
+            && !Arc::ptr_eq(&covered.inode, &child.inode)
+            && let Some(inode) = covered.inode.downcast::<Self>()
+        {
+            inode.lost_name();
+            inode.drop_idle_handles();
+        }
+        // Its change time is newer.
+        if let Some(inode) = child.inode.downcast::<Self>() {
+            inode.wrote(|_| {});
+        }
+        self.wrote(|_| {});
+        target.wrote(|_| {});
+        Ok(())
+    }
+}

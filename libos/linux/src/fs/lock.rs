@@ -1,0 +1,297 @@
+//! Record locks (fcntl) of processes and of open files, and flock(2).
+//!
+//! A lock belongs to a file, whatever name it was opened by. Locks of processes go when the process closes any
+//! descriptor of the file; the others when the last descriptor of the open file is closed.
+
+use super::file::OpenFile;
+use super::inode::Inode;
+use crate::call::Call;
+use crate::task::Thread;
+use crate::wait::{self, WaitQueue};
+use crate::{Errno, Mutex, Result};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use hashbrown::HashMap;
+use postern_pal::user;
+
+/// Who holds a lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    /// A process (classic record locks).
+    Process(u32),
+    /// An open file (`F_OFD_*`): its address.
+    File(usize),
+    /// An open file, by flock.
+    Flock(usize),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Lock {
+    owner: Owner,
+    start: u64,
+    /// One past the end.
+    end: u64,
+    write: bool,
+}
+
+#[derive(Default)]
+struct Locks {
+    files: Option<HashMap<usize, Vec<Lock>>>,
+}
+
+static LOCKS: Mutex<Locks> = Mutex::new(Locks { files: None });
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+static CHANGED: WaitQueue = WaitQueue::new();
+
+/// Names the file behind an open file.
+fn identity(file: &OpenFile) -> usize {
+    match super::dentry_of(file) {
+        Some(dentry) => core::ptr::from_ref::<dyn Inode>(&*dentry.inode).cast::<()>().addr(),
+        None => Arc::as_ptr(&file.ops).cast::<()>().addr(),
+    }
+}
+
+fn address(file: &OpenFile) -> usize {
+    core::ptr::from_ref(file).addr()
+}
+
+fn is_flock(owner: Owner) -> bool {
+    matches!(owner, Owner::Flock(_))
+}
+
+/// The first lock that stands in the way of `wanted`. Record locks and flock do not see each other.
+fn conflict(locks: &[Lock], wanted: &Lock) -> Option<Lock> {
+    let clashes = |l: &&Lock| {
+        l.owner != wanted.owner
+            && is_flock(l.owner) == is_flock(wanted.owner)
+            && l.start < wanted.end
+            && wanted.start < l.end
+            && (l.write || wanted.write)
+    };
+    locks.iter().filter(clashes).min_by_key(|l| l.start).copied()
+}
+
+/// Takes `[start, end)` away from what `owner` holds.
+fn carve(locks: &mut Vec<Lock>, owner: Owner, start: u64, end: u64) {
+    let mut rest = Vec::new();
+    locks.retain(|l| {
+        if l.owner != owner || l.end <= start || end <= l.start {
+            return true;
+        }
+        if l.start < start {
+            rest.push(Lock { end: start, ..*l });
+        }
+        if l.end > end {
+            rest.push(Lock { start: end, ..*l });
+        }
+        false
+    });
+    locks.extend(rest);
+}
+
+impl Locks {
+    fn of(&mut self, file: usize) -> &mut Vec<Lock> {
+        self.files.get_or_insert_default().entry(file).or_default()
+    }
+
+    fn tidy(&mut self, file: usize) {
+        if let Some(files) = &mut self.files {
+            if files.get(&file).is_some_and(Vec::is_empty) {
+                files.remove(&file);
+            }
+            COUNT.store(files.values().map(Vec::len).sum(), Ordering::Release);
+        }
+    }
+}
+
+fn try_set(file: usize, wanted: &Lock) -> Result<()> {
+    let mut all = LOCKS.lock();
+    let locks = all.of(file);
+    let result = match conflict(locks, wanted) {
+        Some(_) => Err(Errno::EAGAIN),
+        None => {
+            carve(locks, wanted.owner, wanted.start, wanted.end);
+            locks.push(*wanted);
+            Ok(())
+        }
+    };
+    all.tidy(file);
+    result
+}
+
+fn set(thread: &Thread, file: usize, wanted: &Lock, waits: bool) -> Result<()> {
+    if !waits {
+        return try_set(file, wanted);
+    }
+    wait::block(thread, &[&CHANGED], None, || match try_set(file, wanted) {
+        Err(Errno::EAGAIN) => None,
+        result => Some(result),
+    })
+}
+
+fn clear(file: usize, owner: Owner, start: u64, end: u64) {
+    {
+        let mut all = LOCKS.lock();
+        carve(all.of(file), owner, start, end);
+        all.tidy(file);
+    }
+    CHANGED.wake();
+}
+
+/// Process `pid` closed a descriptor of the file.
+pub fn closed(file: &OpenFile, pid: u32) {
+    if COUNT.load(Ordering::Acquire) != 0 {
+        clear(identity(file), Owner::Process(pid), 0, u64::MAX);
+    }
+}
+
+/// The open file is gone.
+pub fn released(file: &OpenFile) {
+    if COUNT.load(Ordering::Acquire) != 0 {
+        let (id, at) = (identity(file), address(file));
+        clear(id, Owner::File(at), 0, u64::MAX);
+        clear(id, Owner::Flock(at), 0, u64::MAX);
+    }
+}
+
+/// flock(2).
+///
+/// # Errors
+/// As the manual page says.
+pub fn flock(call: &mut Call<'_>) -> Result<u64> {
+    const SHARED: u32 = 1;
+    const EXCLUSIVE: u32 = 2;
+    const NONBLOCKING: u32 = 4;
+    const UNLOCK: u32 = 8;
+    let file = call.file(0)?;
+    let operation = call.uint(1);
+    let (id, owner) = (identity(&file), Owner::Flock(address(&file)));
+    let write = match operation & !NONBLOCKING {
+        UNLOCK => {
+            clear(id, owner, 0, u64::MAX);
+            return Ok(0);
+        }
+        SHARED => false,
+        EXCLUSIVE => true,
+        _ => return Err(Errno::EINVAL),
+    };
+    let wanted = Lock { owner, start: 0, end: u64::MAX, write };
+    set(call.thread, id, &wanted, operation & NONBLOCKING == 0).map(|()| 0)
+}
+
+const READ_LOCK: u16 = 0;
+const WRITE_LOCK: u16 = 1;
+const NO_LOCK: u16 = 2;
+
+/// Operation of a record-lock call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Say what stands in the way.
+    Get,
+    /// Lock, unlock, or fail.
+    Set,
+    /// Lock, waiting as long as it takes.
+    Wait,
+}
+
+/// The range of a `struct flock`: start and one past the end.
+fn range(file: &OpenFile, whence: u16, start: i64, len: i64) -> Result<(u64, u64)> {
+    let origin = match whence {
+        0 => 0,
+        1 => *file.position.lock(),
+        2 => file.ops.size()?,
+        _ => return Err(Errno::EINVAL),
+    };
+    let at = origin.checked_add_signed(start).ok_or(Errno::EINVAL)?;
+    match len {
+        0 => Ok((at, u64::MAX)),
+        len if len > 0 => Ok((at, at.checked_add_signed(len).ok_or(Errno::EOVERFLOW)?)),
+        len => Ok((at.checked_add_signed(len).ok_or(Errno::EINVAL)?, at)),
+    }
+}
+
+/// A record-lock operation of fcntl(2); `ofd`: on behalf of the open file.
+///
+/// # Errors
+/// As the manual page says.
+pub fn record(call: &Call<'_>, file: &OpenFile, at: usize, operation: Operation, ofd: bool) -> Result<u64> {
+    let [head, start, len, pid]: [u64; 4] = user::read(at)?;
+    let kind = u16::try_from(head & 0xffff).unwrap_or(0);
+    let whence = u16::try_from((head >> 16) & 0xffff).unwrap_or(0);
+    if ofd && pid & 0xffff_ffff != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let (start, end) = range(file, whence, start.cast_signed(), len.cast_signed())?;
+    let owner = if ofd { Owner::File(address(file)) } else { Owner::Process(call.process().pid) };
+    let id = identity(file);
+    let write = match kind {
+        NO_LOCK if operation == Operation::Get => return Err(Errno::EINVAL),
+        NO_LOCK => {
+            clear(id, owner, start, end);
+            return Ok(0);
+        }
+        READ_LOCK => false,
+        WRITE_LOCK => true,
+        _ => return Err(Errno::EINVAL),
+    };
+    let wanted = Lock { owner, start, end, write };
+    if operation != Operation::Get {
+        if (write && !file.is_writable()) || (!write && !file.is_readable()) {
+            return Err(Errno::EBADF);
+        }
+        return set(call.thread, id, &wanted, operation == Operation::Wait).map(|()| 0);
+    }
+    let found = {
+        let mut all = LOCKS.lock();
+        let found = conflict(all.of(id), &wanted);
+        all.tidy(id);
+        found
+    };
+    match found {
+        None => user::write(at, &((head & !0xffff) | u64::from(NO_LOCK)))?,
+        Some(lock) => {
+            let kind = if lock.write { WRITE_LOCK } else { READ_LOCK };
+            let len = if lock.end == u64::MAX { 0 } else { lock.end - lock.start };
+            let pid = if let Owner::Process(pid) = lock.owner { pid } else { u32::MAX };
+            let pad = pid_pad(at)?;
+            user::write(at, &[u64::from(kind), lock.start, len, u64::from(pid) | pad])?;
+        }
+    }
+    Ok(0)
+}
+
+/// What is behind `l_pid` in the app's memory; not ours to change.
+fn pid_pad(at: usize) -> Result<u64> {
+    Ok(user::load_u64(at.wrapping_add(24))? & 0xffff_ffff_0000_0000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lock(pid: u32, start: u64, end: u64, write: bool) -> Lock {
+        Lock { owner: Owner::Process(pid), start, end, write }
+    }
+
+    #[test]
+    fn readers_share_and_writers_do_not() {
+        let held = [lock(1, 0, 10, false)];
+        assert_eq!(conflict(&held, &lock(2, 5, 6, false)), None);
+        assert_eq!(conflict(&held, &lock(2, 5, 6, true)), Some(held[0]));
+        assert_eq!(conflict(&held, &lock(2, 10, 11, true)), None);
+        assert_eq!(conflict(&held, &lock(1, 5, 6, true)), None);
+        let flock = Lock { owner: Owner::Flock(7), start: 0, end: u64::MAX, write: true };
+        assert_eq!(conflict(&held, &flock), None);
+    }
+
+    #[test]
+    fn unlocking_the_middle_leaves_both_ends() {
+        let mut held = alloc::vec![lock(1, 0, 100, true), lock(2, 200, 300, false)];
+        carve(&mut held, Owner::Process(1), 40, 60);
+        held.sort_by_key(|l| l.start);
+        assert_eq!(held, [lock(1, 0, 40, true), lock(1, 60, 100, true), lock(2, 200, 300, false)]);
+        carve(&mut held, Owner::Process(1), 0, u64::MAX);
+        assert_eq!(held, [lock(2, 200, 300, false)]);
+    }
+}
