@@ -3,13 +3,13 @@
 //! [`ring`] is the byte queue below pipes, stream sockets and pseudo-terminals. Readiness is told by
 //! [`crate::wait::WaitQueue`]s; what depends on a host handle is watched by the one thread of [`poller`].
 
+pub mod clipboard;
 pub mod console;
 pub mod deadline;
 pub mod epoll;
 pub mod eventfd;
 pub mod host_stream;
 pub mod inet;
-pub mod outside;
 pub mod pipe;
 pub mod poll;
 pub mod poller;
@@ -19,6 +19,7 @@ pub mod socket;
 pub mod timerfd;
 pub mod tty;
 pub mod unix;
+pub mod wayland;
 
 use crate::Result;
 use crate::fs::{FileOps, Metadata};
@@ -26,6 +27,8 @@ use crate::task::Process;
 use alloc::string::String;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
+use postern_abi::layout::handle::DISPLAY;
+use postern_pal::handle::Handle;
 
 /// Device number that stat shows for pipes.
 pub const DEV_PIPE: u64 = 14;
@@ -74,6 +77,12 @@ pub fn time_of_day() -> [i64; 2] {
 /// `EMFILE`.
 pub fn init(boot: &postern_abi::boot::Boot, process: &Arc<Process>) -> Result<()> {
     poller::init(boot.permissions);
+    if boot.display == 1
+        && let Some(channel) = Handle::initial(DISPLAY)
+    {
+        wayland::init(channel);
+        unix::publish_display(boot.uid, process);
+    }
     console::init(boot, process)
 }
 

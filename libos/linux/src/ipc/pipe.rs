@@ -223,6 +223,24 @@ pub fn number(ops: &dyn FileOps) -> Option<u64> {
     end.node.is_none().then_some(end.ino)
 }
 
+/// Writes what fits at once, without waiting and without SIGPIPE, for the kernel's own use. The outer `None` = no
+/// pipe, the inner one = full.
+pub(super) fn push(ops: &dyn FileOps, source: &mut Source<'_>) -> Option<Option<Result<usize>>> {
+    let end = ops.as_any().downcast_ref::<PipeEnd>()?;
+    let mut done = 0;
+    // A short write is wanted here, so it counts as longer than PIPE_BUF.
+    let result = end.try_write(source, usize::MAX, &mut done);
+    Some(if done > 0 { Some(Ok(done)) } else { result })
+}
+
+/// Reads what is there, without waiting. `None` = nothing yet.
+pub(super) fn pull(ops: &dyn FileOps, sink: &mut Sink<'_>) -> Option<Result<usize>> {
+    match ops.as_any().downcast_ref::<PipeEnd>() {
+        Some(end) => end.try_read(sink),
+        None => Some(Err(Errno::EBADF)),
+    }
+}
+
 /// fcntl(F_GETPIPE_SZ).
 ///
 /// # Errors

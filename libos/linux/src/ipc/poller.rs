@@ -2,7 +2,8 @@
 //! channel, and the next timer. App threads never block in a host poll themselves; they stand in wait queues, and
 //! this thread wakes the queues.
 
-use super::{console, outside};
+use super::{console, wayland};
+use crate::sys::timer;
 use crate::wait::WaitQueue;
 use crate::{Errno, Mutex, Once};
 use alloc::sync::Arc;
@@ -124,7 +125,11 @@ fn read_events(events: &Handle) -> bool {
             Some(EventKind::Permissions) => {
                 PERMISSIONS.store(u32::try_from(first & 0xffff_ffff).unwrap_or(0), Ordering::Relaxed);
             }
-            Some(EventKind::DisplayReady) => drop(handle),
+            Some(EventKind::DisplayReady) => {
+                if let Some(channel) = handle {
+                    wayland::replace_channel(channel);
+                }
+            }
             None => {}
         }
     }
@@ -137,7 +142,8 @@ pub fn service() {
     let mut interests: Vec<Interest> = Vec::new();
     let mut entries: Vec<PollEntry> = Vec::new();
     loop {
-        outside::run_expired();
+        timer::run_expired();
+        wayland::tick();
         ASKED.store(0, Ordering::SeqCst);
         interests.clear();
         interests.extend(INTERESTS.lock().iter().cloned());
@@ -145,7 +151,11 @@ pub fn service() {
         entries.extend(interests.iter().map(|i| PollEntry::new(&i.handle, i.events)));
         entries.extend(wake.as_ref().map(|handle| PollEntry::new(handle, IN)));
         entries.extend(events.as_ref().map(|handle| PollEntry::new(handle, IN)));
-        let timeout = outside::next_deadline().map(|at| at.saturating_sub(clock::now()));
+        let deadline = match (timer::next_deadline(), wayland::next_deadline()) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        let timeout = deadline.map(|at| at.saturating_sub(clock::now()));
         if handle::poll(&mut entries, timeout) == 0 {
             continue;
         }

@@ -41,7 +41,7 @@ pub fn socket(call: &mut Call<'_>) -> Result<u64> {
     let (domain, kind, status, protocol) = split_type(call)?;
     let ops: Arc<dyn SocketOps> = match domain {
         family::UNIX => UnixSocket::create(kind, protocol)?,
-        family::INET | family::INET6 | family::NETLINK => inet::create(call.thread, domain, kind, protocol)?,
+        family::INET | family::INET6 | family::NETLINK => inet::create(domain, kind, protocol)?,
         _ => return Err(Errno::EAFNOSUPPORT),
     };
     let fd = install(call, Socket::open(call.thread, ops, status), status)?;

@@ -8,9 +8,10 @@ mod transfer;
 use super::socket::calls::is_unix_kind;
 use super::socket::options::{Options, SOL_SOCKET, so};
 use super::socket::{Incoming, Outgoing, Receive, SocketOps, credentials_of, family, kind};
-use crate::fs::Poll;
+use crate::fs::{self, Poll};
 use crate::io::{Sink, Source};
-use crate::task::Thread;
+use crate::ipc::wayland::{self, DisplayClient};
+use crate::task::{Process, Thread};
 use crate::wait::{self, WaitQueue};
 use crate::{Errno, Mutex, Once, Result};
 use address::Address;
@@ -19,6 +20,7 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use conduit::{Conduit, Credentials, DEFAULT_BUFFER};
 use core::any::Any;
+use core::sync::atomic::Ordering;
 
 /// Highest backlog (`/proc/sys/net/core/somaxconn`).
 const MAX_BACKLOG: usize = 4096;
@@ -26,6 +28,24 @@ const MAX_BACKLOG: usize = 4096;
 /// What a node of the file system or an abstract name leads to. The socket keeps it alive.
 pub struct Binding {
     socket: Weak<UnixSocket>,
+}
+
+/// What the node of the display's socket leads to.
+struct DisplayNode;
+
+/// The path of the display's socket, and what keeps its node alive.
+static DISPLAY: Once<(Vec<u8>, Arc<DisplayNode>)> = Once::new();
+
+/// Makes the display's socket appear where `$WAYLAND_DISPLAY` says.
+pub(super) fn publish_display(uid: u32, process: &Process) {
+    let path = alloc::format!("/run/user/{uid}/wayland-0").into_bytes();
+    let node = Arc::new(DisplayNode);
+    let thread = process.state.lock().threads.first().cloned();
+    if let Some(thread) = thread {
+        // Without a node clients still connect: the path alone is enough.
+        let _ = fs::bind_socket(&thread, &path, 0o755, node.clone());
+    }
+    let _ = DISPLAY.set((path, node));
 }
 
 /// A connection, from one side.
@@ -60,6 +80,8 @@ pub struct UnixSocket {
     inbox: Arc<Conduit>,
     /// Where a connected datagram socket sends to.
     target: Mutex<Option<Weak<UnixSocket>>>,
+    /// Set if the peer is the display server.
+    display: Once<DisplayClient>,
 }
 
 impl UnixSocket {
@@ -80,7 +102,10 @@ impl UnixSocket {
     }
 
     fn new(kind: u32) -> Arc<Self> {
-        let queue = Arc::new(WaitQueue::new());
+        Self::with_queue(kind, Arc::new(WaitQueue::new()))
+    }
+
+    fn with_queue(kind: u32, queue: Arc<WaitQueue>) -> Arc<Self> {
         let inbox = Conduit::new(&queue, None);
         Arc::new_cyclic(|this| Self {
             this: this.clone(),
@@ -93,6 +118,7 @@ impl UnixSocket {
             listener: Mutex::new(None),
             inbox,
             target: Mutex::new(None),
+            display: Once::new(),
         })
     }
 
@@ -127,12 +153,12 @@ impl UnixSocket {
         other.link.set(far).map_err(|_| Errno::EISCONN)
     }
 
-    /// Two sockets that are the ends of a connection, for other families to be built on.
+    /// Two sockets that are the ends of a connection, for other families to be built on; the first one uses `queue`.
     ///
     /// # Errors
     /// None in practice.
-    pub fn stream_pair(who: Credentials) -> Result<(Arc<Self>, Arc<Self>)> {
-        let (first, second) = (Self::new(kind::STREAM), Self::new(kind::STREAM));
+    pub fn stream_pair(who: Credentials, queue: &Arc<WaitQueue>) -> Result<(Arc<Self>, Arc<Self>)> {
+        let (first, second) = (Self::with_queue(kind::STREAM, queue.clone()), Self::new(kind::STREAM));
         first.join(&second, who, who)?;
         Ok((first, second))
     }
@@ -153,11 +179,41 @@ impl UnixSocket {
             Address::Unnamed => Err(Errno::EINVAL),
             Address::Abstract(name) => address::find(name),
             Address::Path(path) => {
-                let node = super::outside::lookup_socket(thread, path)?;
+                let node = fs::lookup_socket(thread, path)?;
                 let binding = node.downcast::<Binding>().map_err(|_| Errno::ECONNREFUSED)?;
                 binding.socket.upgrade().ok_or(Errno::ECONNREFUSED)
             }
         }
+    }
+
+    /// Whether an address is the display's.
+    fn is_display(thread: &Thread, address: &Address) -> bool {
+        let (Some((path, node)), Address::Path(asked)) = (DISPLAY.get(), address) else { return false };
+        let found = || fs::lookup_socket(thread, asked).ok().and_then(|found| found.downcast().ok());
+        path == asked || found().is_some_and(|found: Arc<DisplayNode>| Arc::ptr_eq(&found, node))
+    }
+
+    fn connect_display(&self, thread: &Thread) -> Result<()> {
+        let rx = Conduit::new(&self.queue, None);
+        let client = wayland::connect(thread, &rx)?;
+        // Nothing is ever held in this direction: requests run as they are sent.
+        let tx = Conduit::new(&self.queue, None);
+        let peer = Credentials { pid: 1, ..credentials_of(thread, true) };
+        let link = Link { rx, tx, peer, peer_name: Arc::new(Mutex::new(Address::Unnamed)) };
+        if self.link.set(link).is_err() {
+            client.close();
+            return Err(Errno::EISCONN);
+        }
+        if let Err(client) = self.display.set(client) {
+            client.close();
+        }
+        self.queue.wake();
+        Ok(())
+    }
+
+    /// Writes to a stream what fits, without waiting and without SIGPIPE. `None` = full or not connected.
+    pub(super) fn push(&self, source: &mut Source<'_>) -> Option<Result<usize>> {
+        self.link.get()?.tx.write(source, &mut conduit::Attachment::default())
     }
 
     fn connect_stream(&self, thread: &Thread, nonblocking: bool, address: &Address) -> Result<()> {
@@ -166,6 +222,9 @@ impl UnixSocket {
         }
         if self.listener.lock().is_some() {
             return Err(Errno::EINVAL);
+        }
+        if self.kind == kind::STREAM && Self::is_display(thread, address) {
+            return self.connect_display(thread);
         }
         let target = Self::find(thread, address)?;
         if target.kind != self.kind {
@@ -237,7 +296,8 @@ impl SocketOps for UnixSocket {
             }
             Address::Path(path) => {
                 let binding = Arc::new(Binding { socket: self.this.clone() });
-                super::outside::bind_socket(thread, &path, binding.clone())?;
+                let bits = 0o777 & !thread.process.fs.umask.load(Ordering::Relaxed);
+                fs::bind_socket(thread, &path, bits, binding.clone())?;
                 *self.binding.lock() = Some(binding);
                 Address::Path(path)
             }
@@ -427,6 +487,9 @@ impl SocketOps for UnixSocket {
             address::release(name);
         }
         *self.binding.lock() = None;
+        if let Some(display) = self.display.get() {
+            display.close();
+        }
         if let Some(link) = self.link.get() {
             let unread = link.rx.discard();
             link.tx.end(unread);

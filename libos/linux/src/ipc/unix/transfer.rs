@@ -11,6 +11,9 @@ use crate::wait;
 use crate::{Errno, Result};
 use alloc::sync::{Arc, Weak};
 
+/// Most bytes of requests that the display server gets at a time.
+const DISPLAY_CHUNK: usize = 64 << 10;
+
 impl UnixSocket {
     pub(super) fn send_stream(
         &self,
@@ -31,6 +34,18 @@ impl UnixSocket {
         let total = source.left();
         if total == 0 {
             return if link.tx.is_refused() { Err(Errno::EPIPE) } else { Ok(0) };
+        }
+        if let Some(display) = self.display.get() {
+            let mut done = 0;
+            while source.left() > 0 {
+                let bytes = source.take_vec(DISPLAY_CHUNK)?;
+                if bytes.is_empty() {
+                    break;
+                }
+                display.send(&bytes, core::mem::take(&mut attachment.files))?;
+                done += bytes.len();
+            }
+            return Ok(done);
         }
         let mut done = 0;
         let mut step = || loop {

@@ -1,0 +1,80 @@
+//! Ports of the family: who is bound to which, and the loopback network inside it. A server and its clients in one
+//! app reach each other here, without the host's network and without permission.
+
+use super::address::Endpoint;
+use crate::ipc::socket::SocketOps;
+use crate::{Errno, Mutex, Result};
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+
+/// First and last port given to who asks for any (`ip_local_port_range`).
+const EPHEMERAL: (u16, u16) = (32768, 60999);
+
+struct Bound<T> {
+    local: Endpoint,
+    reuse: bool,
+    socket: Weak<T>,
+}
+
+struct Inner<T> {
+    bound: Vec<Bound<T>>,
+    next: u16,
+}
+
+/// The ports of one protocol.
+pub struct Ports<T>(Mutex<Inner<T>>);
+
+impl<T: SocketOps> Ports<T> {
+    /// No port is bound.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Mutex::new(Inner { bound: Vec::new(), next: EPHEMERAL.0 }))
+    }
+
+    /// Binds a socket; port 0 asks for any. Returns the address it has now.
+    ///
+    /// # Errors
+    /// `EADDRINUSE`.
+    pub fn bind(&self, mut local: Endpoint, reuse: bool, socket: &Weak<T>) -> Result<Endpoint> {
+        let mut inner = self.0.lock();
+        inner.bound.retain(|b| b.socket.strong_count() > 0);
+        if local.port == 0 {
+            let (first, last) = EPHEMERAL;
+            for _ in first..=last {
+                let port = inner.next;
+                inner.next = if port >= last { first } else { port + 1 };
+                if !inner.bound.iter().any(|b| b.local.port == port) {
+                    local.port = port;
+                    break;
+                }
+            }
+            if local.port == 0 {
+                return Err(Errno::EADDRINUSE);
+            }
+        } else {
+            let clash =
+                |b: &Bound<T>| b.local.port == local.port && b.local.covers(&local) && !(b.reuse && reuse);
+            if inner.bound.iter().any(clash) {
+                return Err(Errno::EADDRINUSE);
+            }
+        }
+        inner.bound.push(Bound { local, reuse, socket: socket.clone() });
+        Ok(local)
+    }
+
+    /// Gives the ports of a socket back.
+    pub fn release(&self, socket: *const T) {
+        self.0.lock().bound.retain(|b| !core::ptr::eq(b.socket.as_ptr(), socket));
+    }
+
+    /// A socket bound to `to` that `accept` takes.
+    #[must_use]
+    pub fn find(&self, to: &Endpoint, accept: impl Fn(&T) -> bool) -> Option<Arc<T>> {
+        let candidates: Vec<Arc<T>> = {
+            let inner = self.0.lock();
+            let fit = |b: &&Bound<T>| b.local.port == to.port && b.local.covers(to);
+            inner.bound.iter().filter(fit).filter_map(|b| b.socket.upgrade()).collect()
+        };
+        candidates.into_iter().rev().find(|socket| accept(socket))
+    }
+}

@@ -1,0 +1,297 @@
+//! The display server's place in the library OS: `$WAYLAND_DISPLAY` is a socket whose sends run the requests at once,
+//! in the sending thread, and whose events come back through an ordinary [`Conduit`]. What the server has to tell the
+//! compositor bridge goes out on the display channel; what the bridge tells comes in by the poller thread.
+//!
+//! One lock around everything. While it is held only the channel and the clients' conduits are written to; files of
+//! apps (pasting) are written and read after it was given up, in [`super::clipboard`].
+
+use super::poller;
+use super::unix::conduit::{Attachment, Conduit};
+use crate::fs::{OpenFile, memfd};
+use crate::io::Source;
+use crate::ipc::clipboard;
+use crate::task::Thread;
+use crate::wait::{self, Notify, WaitQueue};
+use crate::{Errno, Mutex, Once, Result};
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering};
+use postern_channel::MAX_MESSAGE;
+use postern_display::{ClientId, Display, Outgoing, Platform};
+use postern_pal::clock;
+use postern_pal::handle::Handle;
+
+/// Most bytes of events that wait for a client before it counts as dead.
+const MAX_EVENTS: usize = 8 << 20;
+/// How long a client that connects waits for the bridge's greeting, in nanoseconds.
+const GREETING: u64 = 5_000_000_000;
+
+/// What the display server borrows; what cannot be done under its lock is put down here and done after.
+#[derive(Default)]
+pub(super) struct Lent {
+    /// Pieces of a paste for files of apps; true = the last one.
+    pub(super) writes: Vec<(Arc<OpenFile>, Vec<u8>, bool)>,
+    /// Pipes that apps write the host's pastes to, by transfer.
+    pub(super) collects: Vec<(u32, Arc<OpenFile>)>,
+}
+
+impl Platform for Lent {
+    type File = Arc<OpenFile>;
+    type Handle = Arc<Handle>;
+
+    fn pool_memory(&mut self, file: &Self::File) -> Option<(Self::Handle, u64)> {
+        memfd::handle(file)
+    }
+
+    fn file_from_handle(&mut self, handle: &Self::Handle, size: u32) -> Option<Self::File> {
+        Some(clipboard::shared_memory(handle.clone(), u64::from(size)))
+    }
+
+    fn write(&mut self, file: &Self::File, bytes: &[u8], last: bool) {
+        self.writes.push((file.clone(), bytes.to_vec(), last));
+    }
+
+    fn collect(&mut self, transfer: u32) -> Option<Self::File> {
+        let (reader, writer) = super::pipe::pair(0, [0, 0]);
+        self.collects.push((transfer, reader));
+        Some(writer)
+    }
+}
+
+/// The display server and its connections.
+struct Core {
+    display: Display<Lent>,
+    lent: Lent,
+    channel: Option<Arc<Handle>>,
+    clients: BTreeMap<u32, Arc<Conduit>>,
+    buffer: Vec<u8>,
+}
+
+static CORE: Once<Mutex<Core>> = Once::new();
+/// Woken when the bridge has greeted.
+static GREETED: WaitQueue = WaitQueue::new();
+/// When the poller has to look at the display, in monotonic nanoseconds; `u64::MAX` = not at all.
+static DEADLINE: AtomicU64 = AtomicU64::new(u64::MAX);
+static READER: Once<(Arc<WaitQueue>, Arc<ChannelReader>)> = Once::new();
+
+fn milliseconds(now: u64) -> u32 {
+    // Wayland's times are 32-bit milliseconds that wrap.
+    u32::try_from(now / 1_000_000 & 0xffff_ffff).unwrap_or(0)
+}
+
+impl Core {
+    /// Sends to the bridge and gives clients their events.
+    fn settle(&mut self) {
+        while let Some(channel) = &self.channel {
+            let Some(message) = self.display.take_channel() else { break };
+            match channel.send(&[&message.bytes], message.handle.as_deref(), false) {
+                Ok(_) => {}
+                Err(Errno::EINTR) => self.display.put_back(message),
+                Err(Errno::EAGAIN) => {
+                    self.display.put_back(message);
+                    if let Some((queue, _)) = READER.get() {
+                        poller::wait_handle(channel, poller::OUT, queue);
+                    }
+                    break;
+                }
+                // The bridge is gone. A new one asks for everything again.
+                Err(_) => self.channel = None,
+            }
+        }
+        if self.channel.is_none() {
+            while let Some(Outgoing { .. }) = self.display.take_channel() {}
+        }
+        for id in self.display.take_ready() {
+            let (bytes, files) = self.display.take_events(id, usize::MAX);
+            let Some(conduit) = self.clients.get(&id.0) else { continue };
+            let mut attachment = Attachment { files: files.into(), ..Attachment::default() };
+            let mut source = Source::Kernel(&bytes, 0);
+            let written = conduit.write(&mut source, &mut attachment);
+            if written.is_none_or(|w| w.is_err()) || source.left() > 0 {
+                // It reads no more: let it go.
+                self.drop_client(id);
+            }
+        }
+    }
+
+    fn drop_client(&mut self, id: ClientId) {
+        self.display.disconnect(id);
+        if let Some(conduit) = self.clients.remove(&id.0) {
+            conduit.end(false);
+        }
+    }
+}
+
+/// Runs `f` on the server, and then whatever follows from it.
+fn with_core<R>(f: impl FnOnce(&mut Core, u32) -> R) -> Option<R> {
+    let core = CORE.get()?;
+    let now = clock::now();
+    let (result, lent, timeout) = {
+        let mut core = core.lock();
+        let result = f(&mut core, milliseconds(now));
+        core.settle();
+        (result, core::mem::take(&mut core.lent), core.display.next_timeout())
+    };
+    let deadline = timeout.map_or(u64::MAX, |ms| now.saturating_add(u64::from(ms) * 1_000_000));
+    // The poller learns of a sooner deadline at once, of a later one when it looks.
+    if DEADLINE.fetch_min(deadline, Ordering::SeqCst) > deadline {
+        poller::kick();
+    }
+    clipboard::handle(lent);
+    Some(result)
+}
+
+/// When [`tick`] has something to do.
+pub(super) fn next_deadline() -> Option<u64> {
+    Some(DEADLINE.load(Ordering::SeqCst)).filter(|at| *at != u64::MAX)
+}
+
+/// Lets time pass for the display; called by the poller.
+pub(super) fn tick() {
+    if next_deadline().is_some_and(|at| at <= clock::now()) {
+        DEADLINE.store(u64::MAX, Ordering::SeqCst);
+        with_core(|core, now| core.display.tick(now));
+    }
+}
+
+/// Bytes that an app wrote for a paste of the host.
+pub(super) fn transfer_data(transfer: u32, bytes: &[u8], last: bool) {
+    with_core(|core, _| core.display.transfer_data(transfer, bytes, last));
+}
+
+/// Reads the channel when the poller says that there is something.
+struct ChannelReader;
+
+impl Notify for ChannelReader {
+    fn notify(&self) {
+        let was_ready = is_ready();
+        with_core(|core, now| {
+            let Some(channel) = core.channel.clone() else { return };
+            loop {
+                match channel.receive(&mut core.buffer, &mut [], false) {
+                    Ok((0, _)) => {
+                        core.channel = None;
+                        return;
+                    }
+                    Ok((len, handle)) => {
+                        let bytes = core.buffer.get(..len).unwrap_or(&[]);
+                        // A message that cannot be understood has no effect.
+                        let _ =
+                            core.display.channel_message(&mut core.lent, bytes, handle.map(Arc::new), now);
+                    }
+                    Err(Errno::EAGAIN) => break,
+                    Err(Errno::EINTR) => {}
+                    Err(_) => {
+                        core.channel = None;
+                        return;
+                    }
+                }
+            }
+            if let Some((queue, _)) = READER.get() {
+                poller::wait_handle(&channel, poller::IN, queue);
+            }
+        });
+        if !was_ready && is_ready() {
+            GREETED.wake();
+        }
+    }
+}
+
+fn is_ready() -> bool {
+    CORE.get().is_some_and(|core| core.lock().display.is_ready())
+}
+
+/// Starts the display server with this channel to a bridge.
+pub(super) fn init(channel: Handle) {
+    let core = Core {
+        display: Display::new(),
+        lent: Lent::default(),
+        channel: None,
+        clients: BTreeMap::new(),
+        buffer: alloc::vec![0; MAX_MESSAGE],
+    };
+    let _ = CORE.set(Mutex::new(core));
+    let reader = Arc::new(ChannelReader);
+    let queue = Arc::new(WaitQueue::new());
+    let weak: Weak<ChannelReader> = Arc::downgrade(&reader);
+    // For as long as the family lives.
+    let _ = queue.subscribe(weak);
+    let _ = READER.set((queue, reader));
+    replace_channel(channel);
+}
+
+/// A bridge was started again: from now on this is the channel. The new bridge greets, which makes the server tell
+/// everything again.
+pub(super) fn replace_channel(channel: Handle) {
+    let channel = Arc::new(channel);
+    let old = CORE.get().and_then(|core| core.lock().channel.replace(channel.clone()));
+    if let Some(old) = old {
+        poller::forget(&old);
+    }
+    if let Some((queue, _)) = READER.get() {
+        poller::wait_handle(&channel, poller::IN, queue);
+    }
+}
+
+/// A client's connection to the display server.
+pub struct DisplayClient {
+    id: ClientId,
+    events: Arc<Conduit>,
+}
+
+/// Whether there is a display.
+#[must_use]
+pub fn is_there() -> bool {
+    CORE.get().is_some()
+}
+
+/// Connects a client; its events go into `events`. Waits for the bridge's greeting, because before that the server
+/// knows no outputs and no input devices.
+///
+/// # Errors
+/// `ECONNREFUSED` if there is no display; `ERESTARTSYS` when interrupted.
+pub fn connect(thread: &Thread, events: &Arc<Conduit>) -> Result<DisplayClient> {
+    let deadline = Some(clock::now().saturating_add(GREETING));
+    let greeted = wait::block(thread, &[&GREETED], deadline, || is_ready().then_some(Ok(())));
+    if let Err(error) = greeted
+        && error != Errno::ETIMEDOUT
+    {
+        return Err(error);
+    }
+    events.set_limit(MAX_EVENTS);
+    let id = with_core(|core, _| {
+        let id = core.display.connect();
+        core.clients.insert(id.0, events.clone());
+        id
+    });
+    Ok(DisplayClient { id: id.ok_or(Errno::ECONNREFUSED)?, events: events.clone() })
+}
+
+impl DisplayClient {
+    /// Runs the requests in `bytes`, with the files that came with them.
+    ///
+    /// # Errors
+    /// `EPIPE` when the client has been disconnected.
+    pub fn send(&self, bytes: &[u8], files: Vec<Arc<OpenFile>>) -> Result<()> {
+        let mut files: VecDeque<Arc<OpenFile>> = files.into();
+        with_core(|core, now| {
+            if !core.clients.contains_key(&self.id.0) {
+                return Err(Errno::EPIPE);
+            }
+            if core.display.receive(&mut core.lent, self.id, bytes, &mut files, now).is_err() {
+                // The error event for it goes first.
+                core.settle();
+                core.drop_client(self.id);
+            }
+            Ok(())
+        })
+        .unwrap_or(Err(Errno::EPIPE))
+    }
+
+    /// The client's socket is closed: its windows vanish.
+    pub fn close(&self) {
+        with_core(|core, _| core.drop_client(self.id));
+        self.events.refuse();
+    }
+}
