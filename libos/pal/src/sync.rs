@@ -117,7 +117,8 @@ impl<T: ?Sized> Mutex<T> {
     /// Takes the lock if it is free.
     #[inline]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-        lock_api::RawMutex::try_lock(&self.lock).then_some(MutexGuard { mutex: self })
+        // Lazily: a guard that is made and dropped would release the holder's lock.
+        lock_api::RawMutex::try_lock(&self.lock).then(|| MutexGuard { mutex: self })
     }
 
     /// Where the data is, for telling locks apart.
