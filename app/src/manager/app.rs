@@ -76,6 +76,7 @@ impl Manager {
             match event {
                 Event::Icon { key, image } => self.icons.insert(ctx, key, image),
                 Event::IconsChanged => self.icons.refresh(),
+                Event::DesktopIsDark(dark) => theme::set_desktop_colours(ctx, dark),
                 event => {
                     let jobs = self.state.absorb(event);
                     self.run(ctx, jobs);

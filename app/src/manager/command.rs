@@ -215,6 +215,8 @@ pub enum Event {
     },
     /// Icons on disk may have changed.
     IconsChanged,
+    /// The desktop is dark, or else light.
+    DesktopIsDark(bool),
 }
 
 /// What the window asks the icon worker.

@@ -226,8 +226,8 @@ impl State {
                 self.complain(what, Some(why), None);
                 Vec::new()
             }
-            // Pictures are kept where they are drawn.
-            Event::Icon { .. } | Event::IconsChanged => Vec::new(),
+            // Pictures and colours are kept where they are drawn.
+            Event::Icon { .. } | Event::IconsChanged | Event::DesktopIsDark(_) => Vec::new(),
         }
     }
 

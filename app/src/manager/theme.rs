@@ -157,6 +157,11 @@ pub fn set_appearance(ctx: &Context, appearance: Appearance) {
     });
 }
 
+/// What following the desktop means.
+pub fn set_desktop_colours(ctx: &Context, dark: bool) {
+    ctx.options_mut(|options| options.fallback_theme = if dark { Theme::Dark } else { Theme::Light });
+}
+
 /// The family of the heavier cut.
 fn strong_family() -> FontFamily {
     FontFamily::Name("strong".into())

@@ -1,5 +1,6 @@
 //! The threads behind the window. They read, watch, measure and act; the window's thread only draws.
 
+mod desktop_colours;
 mod icons;
 mod jobs;
 mod launch;
@@ -73,6 +74,10 @@ impl Workers {
         {
             let (pulse, out) = (Arc::clone(&pulse), out.clone());
             spawn("jobs", move || jobs::run(&job_queue, &paths, &pulse, &out))?;
+        }
+        {
+            let out = out.clone();
+            spawn("colours", move || desktop_colours::run(&out))?;
         }
         {
             let pulse = Arc::clone(&pulse);
