@@ -10,7 +10,7 @@ use core::fmt::Write as _;
 use postern_pal::mem::bits::{PROT_EXEC, PROT_READ, PROT_WRITE};
 
 /// Appends the line of an area.
-fn line(out: &mut String, area: &Area) {
+pub(crate) fn line(out: &mut String, area: &Area) {
     let start = out.len();
     let bit = |wanted: u32, letter: char| if area.prot & wanted != 0 { letter } else { '-' };
     let (r, w, x) = (bit(PROT_READ, 'r'), bit(PROT_WRITE, 'w'), bit(PROT_EXEC, 'x'));

@@ -2,7 +2,7 @@
 //! sees it ([`system`]).
 
 mod descriptors;
-mod maps;
+pub(crate) mod maps;
 mod process;
 mod status;
 mod system;
