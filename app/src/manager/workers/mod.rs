@@ -33,6 +33,11 @@ impl Events {
             (self.wake)();
         }
     }
+
+    /// Sends news that can wait until something else wakes the window.
+    fn send_quietly(&self, event: Event) {
+        let _ = self.sender.send(event);
+    }
 }
 
 /// The workers, seen from the window.

@@ -12,9 +12,21 @@ use super::pulse::Pulse;
 /// The time between two samples.
 const INTERVAL: Duration = Duration::from_secs(1);
 
+/// Without a graphics device the processor itself draws the window, which costs far more than all measuring: then only
+/// every second sample is drawn.
+const DRAW_EVERY_WITHOUT_DEVICE: u32 = 2;
+
+fn has_graphics_device() -> bool {
+    let is_render_node =
+        |device: std::fs::DirEntry| device.file_name().to_string_lossy().starts_with("renderD");
+    std::fs::read_dir("/dev/dri").is_ok_and(|devices| devices.flatten().any(is_render_node))
+}
+
 /// Measures for ever, while there is something to measure and someone to see it.
 pub(super) fn run(pulse: &Pulse, out: &Events) {
     let mut sampler = Sampler::new(backend::socket_dir());
+    let draw_every = if has_graphics_device() { 1 } else { DRAW_EVERY_WITHOUT_DEVICE };
+    let mut undrawn = 0;
     let mut before: Option<Vec<Sample>> = None;
     let mut same = 0;
     loop {
@@ -24,7 +36,14 @@ pub(super) fn run(pulse: &Pulse, out: &Events) {
         // Once a whole graph is level and nothing moves, there is nothing to draw.
         same = if before.as_ref().is_some_and(|before| look_same(before, &samples)) { same + 1 } else { 0 };
         if same == 0 || (!samples.is_empty() && same <= HISTORY) {
-            out.send(Event::Running(samples.clone()));
+            let came_or_went = before.as_ref().map(Vec::len) != Some(samples.len());
+            undrawn += 1;
+            if undrawn >= draw_every || came_or_went {
+                undrawn = 0;
+                out.send(Event::Running(samples.clone()));
+            } else {
+                out.send_quietly(Event::Running(samples.clone()));
+            }
         }
         before = Some(samples);
     }
