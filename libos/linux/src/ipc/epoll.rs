@@ -187,7 +187,9 @@ impl Epoll {
         let mut events = Vec::new();
         loop {
             let timer = self.fire();
-            self.collect(max, &mut events);
+            if events.is_empty() {
+                self.collect(max, &mut events);
+            }
             if !events.is_empty() || deadline == Some(0) {
                 return Ok(events);
             }

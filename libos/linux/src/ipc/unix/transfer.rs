@@ -234,7 +234,6 @@ impl UnixSocket {
             }
         };
         let flags = if taken.whole > taken.count { msg::TRUNC } else { 0 };
-        let flags = flags | if self.kind == kind::SEQPACKET && taken.whole > 0 { msg::EOR } else { 0 };
         Ok(Incoming { count: taken.count, whole: taken.whole, attachment: taken.attachment, flags })
     }
 }
