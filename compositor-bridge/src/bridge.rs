@@ -37,10 +37,9 @@ pub struct Bridge {
 }
 
 impl Bridge {
-    /// Says hello, and what the session is like.
+    /// Says hello. What the session is like follows as the compositor tells.
     pub fn greet(&mut self) {
         self.app.send(&Message::Hello(Hello { version: VERSION.into() }, &[]));
-        self.describe_session();
     }
 
     fn describe_session(&mut self) {

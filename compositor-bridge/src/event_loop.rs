@@ -116,7 +116,7 @@ fn start(
         input.seat = Some(seat);
     }
     let mut pointing = Pointing::default();
-    pointing.load_theme(connection, &globals, &handle);
+    pointing.open_theme(&globals, &handle);
     let border = setup.border.and_then(|colour| Border::new(colour, &globals, &handle));
     let mut bridge = Bridge {
         queue: handle,

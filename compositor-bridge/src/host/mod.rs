@@ -6,3 +6,4 @@ pub mod keymap;
 pub mod outputs;
 pub mod pointer;
 pub mod seat;
+pub mod theme;

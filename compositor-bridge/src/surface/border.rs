@@ -3,8 +3,8 @@
 
 use super::SurfaceTag;
 use crate::bridge::Bridge;
-use crate::host::cursor::Lasting;
 use crate::host::globals::Globals;
+use crate::host::theme::Lasting;
 use postern_channel::{Commit, Rect};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::io::write;

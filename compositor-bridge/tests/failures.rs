@@ -1,0 +1,277 @@
+//! Ends: of the compositor, of a bridge, of an app; and what happens to one that does not keep to the rules.
+
+#![forbid(unsafe_code)]
+
+mod rig;
+
+use postern_bridge::{Report, Settings};
+use postern_channel::{
+    ClipboardData, ClipboardOffer, ClipboardRequest, Commit, CommitFlag, Message, PointerEvent, Role,
+    SurfaceDestroy,
+};
+use rig::fake_app::FakeApp;
+use rig::pointer::VirtualPointer;
+use rig::session::Session;
+use std::io::Write;
+use std::process::Stdio;
+use std::time::Duration;
+
+fn failure(app: &mut FakeApp) -> (String, bool) {
+    app.report(|report| match report {
+        Report::Failed { error, retry } => Some((error, retry)),
+        _ => None,
+    })
+}
+
+#[test]
+fn windows_outlive_their_bridge_and_their_compositor() {
+    let Some(mut session) = Session::start() else { return };
+    let mut app = FakeApp::start(&session, &["--title", "[one] "]);
+    let canvas = app.canvas(300, 200);
+    canvas.fill_all(0xff_0000);
+    let menu_canvas = app.canvas(50, 50);
+    menu_canvas.fill_all(0x00_00ff);
+    let shown = app.window(&canvas);
+    let popup = app.number();
+    let wanted = Commit {
+        role: Role::POPUP,
+        parent: shown.surface,
+        anchor_rect: postern_channel::Rect { x: 10, y: 10, width: 1, height: 1 },
+        anchor: 8,
+        gravity: 8,
+        size: [50, 50],
+        ..Commit::empty(popup)
+    };
+    app.commit(&wanted);
+    let configure = app.configured(popup);
+    let shown_popup = app.shows(Commit { acked: configure.serial, ..wanted }, &menu_canvas);
+    app.commit(&shown_popup);
+    session.window(|window| window["name"] == "[one] ");
+
+    // The bridge dies in the middle of things; what was said meanwhile is for nobody.
+    app.bridge.kill().unwrap();
+    app.bridge.wait().unwrap();
+    app.commit(&shown);
+    app.send_bytes(b"\xff\xff not a message", None);
+    app.forget();
+    app.restart(&session, &["--title", "[two] "]);
+    replay(&app, &[&canvas, &menu_canvas], &[&shown, &shown_popup]);
+    session.window(|window| window["name"] == "[two] ");
+    session.picture_when("second-bridge", |picture| {
+        picture.at(400, 350) == [0xff, 0, 0] && picture.at(275, 225) == [0, 0, 0xff]
+    });
+
+    // The compositor dies: the bridge says that a new one may try again.
+    app.forget();
+    session.crash();
+    let (error, retry) = failure(&mut app);
+    assert!(retry, "{error}");
+    assert!(!app.end().success());
+    app.forget();
+    let Some(next) = Session::start() else { return };
+    app.restart(&next, &["--title", "[three] "]);
+    replay(&app, &[&canvas, &menu_canvas], &[&shown, &shown_popup]);
+    next.picture_when("second-compositor", |picture| {
+        picture.at(400, 350) == [0xff, 0, 0] && picture.at(275, 225) == [0, 0, 0xff]
+    });
+
+    // The app's end is an ordinary end.
+    let (gone, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+    app.socket = gone.into();
+    app.close_other_end();
+    assert!(app.end().success());
+}
+
+fn replay(app: &FakeApp, canvases: &[&rig::fake_app::Canvas], commits: &[&Commit]) {
+    for canvas in canvases {
+        app.send_canvas(canvas);
+    }
+    for commit in commits {
+        app.commit(commit);
+    }
+}
+
+#[test]
+fn a_message_that_must_not_be_closes_the_display() {
+    let Some(session) = Session::start() else { return };
+    let mut good = FakeApp::start(&session, &["--title", "good"]);
+    let canvas = good.canvas(100, 100);
+    let surface = good.window(&canvas).surface;
+    session.window(|window| window["name"] == "good");
+
+    type Wrong = fn(&mut FakeApp);
+    let wrongs: [(&str, Wrong); 8] = [
+        ("unknown message type", |app| app.send_bytes(&[99, 0, 1, 0, 8, 0, 0, 0], None)),
+        ("wrong length", |app| app.send_bytes(&[5, 0, 1, 0, 9, 0, 0, 0, 0], None)),
+        ("only a bridge sends", |app| {
+            let close = postern_channel::Close { surface: 1 };
+            app.send(&Message::Close(close, &[]));
+        }),
+        ("unknown pool", |app| {
+            let commit = Commit { role: Role::TOPLEVEL, flags: CommitFlag::BUFFER, ..Commit::empty(1) };
+            app.commit(&Commit { buffer: 1, pool: 9, stride: 4, width: 1, height: 1, ..commit });
+        }),
+        ("does not fit", |app| {
+            let canvas = app.canvas(10, 10);
+            let commit = app.shows(Commit { role: Role::TOPLEVEL, ..Commit::empty(77) }, &canvas);
+            app.commit(&Commit { offset: 4, ..commit });
+        }),
+        ("each other's parents", |app| {
+            app.commit(&Commit { role: Role::SUBSURFACE, parent: 2, ..Commit::empty(1) });
+            app.commit(&Commit { role: Role::SUBSURFACE, parent: 1, ..Commit::empty(2) });
+        }),
+        ("a handle with", |app| {
+            let canvas = app.canvas(1, 1);
+            let destroy = Message::SurfaceDestroy(SurfaceDestroy { surface: 1 }, &[]);
+            app.send_with(&destroy, Some(&canvas.file));
+        }),
+        ("too many windows", |app| {
+            for surface in 1..=65 {
+                app.commit(&Commit { role: Role::TOPLEVEL, ..Commit::empty(surface) });
+            }
+        }),
+    ];
+    for (expected, wrong) in wrongs {
+        let mut bad = FakeApp::start(&session, &[]);
+        wrong(&mut bad);
+        let (error, retry) = failure(&mut bad);
+        assert!(error.contains(expected), "{expected}: {error}");
+        assert!(!retry);
+        assert!(!bad.end().success());
+    }
+    // The other app did not notice.
+    let commit = good.shows(Commit { role: Role::TOPLEVEL, ..Commit::empty(surface) }, &canvas);
+    good.commit(&Commit { flags: commit.flags | CommitFlag::FRAME, ..commit });
+    good.wait(|m| matches!(m, Message::Frame(..)).then_some(()));
+}
+
+/// Clicks, and returns the serial of the press.
+fn click(app: &mut FakeApp, pointer: &mut VirtualPointer) -> u32 {
+    app.forget();
+    pointer.click();
+    app.wait(|m| match m {
+        Message::Pointer(p, _) if p.event == PointerEvent::BUTTON && p.state == 1 => Some(p.serial),
+        _ => None,
+    })
+}
+
+#[test]
+fn text_crosses_only_as_permitted() {
+    let Some(session) = Session::start() else { return };
+    let mut pointer = VirtualPointer::new(&session.socket());
+    let mut app = FakeApp::start(&session, &[]);
+    let canvas = app.canvas(200, 200);
+    app.window(&canvas);
+    session.window(|_| true);
+    let copy = |text: &[u8]| {
+        let mut copying =
+            session.user_command("wl-copy").args(["-t", "text/plain"]).stdin(Stdio::piped()).spawn().unwrap();
+        copying.stdin.take().unwrap().write_all(text).unwrap();
+        copying.wait().unwrap();
+    };
+    let paste = || {
+        let output = session.user_command("wl-paste").args(["-n", "-t", "text/plain"]).output().unwrap();
+        output.stdout
+    };
+    // The first touch only brings the pointer in.
+    pointer.go(390, 300);
+    app.wait(|m| matches!(m, Message::Pointer(p, _) if p.event == PointerEvent::ENTER).then_some(()));
+    pointer.go(400, 300);
+    let serial = click(&mut app, &mut pointer);
+
+    // Without permission: nothing is offered to the app, what it asks for is refused, what it offers is not taken.
+    copy(b"from the session");
+    let offered = |m: &Message<'_>| matches!(m, Message::ClipboardOffer(_, list) if !list.is_empty());
+    assert!(!app.comes(Duration::from_millis(300), offered));
+    app.send(&Message::ClipboardRequest(ClipboardRequest { transfer: 5 }, b"text/plain"));
+    app.wait(|m| matches!(m, Message::ClipboardData(d, _) if (d.transfer, d.state) == (5, 2)).then_some(()));
+    app.report(|r| {
+        matches!(r, Report::Denied { permission, .. } if permission == "clipboard-read").then_some(())
+    });
+    app.send(&Message::ClipboardOffer(ClipboardOffer { serial }, b"text/plain\0"));
+    app.report(|r| {
+        matches!(r, Report::Denied { permission, .. } if permission == "clipboard-write").then_some(())
+    });
+    assert_eq!(paste(), b"from the session");
+
+    // Permitted while the app runs: the session's text can be pasted. It may need the keyboard's focus again, which
+    // wtype's keyboard brings.
+    app.set(&Settings { clipboard_read: Some(true), clipboard_write: Some(true) });
+    let mut typing = session.user_command("wtype").args(["-s", "20000", "x"]).spawn().unwrap();
+    app.wait(|m| offered(m).then_some(()));
+    app.send(&Message::ClipboardRequest(ClipboardRequest { transfer: 6 }, b"text/plain"));
+    let text = app.wait(|m| match m {
+        Message::ClipboardData(d, piece) if (d.transfer, d.state) == (6, 1) => Some(piece.to_vec()),
+        _ => None,
+    });
+    assert_eq!(text, b"from the session");
+
+    // More than a mebibyte is refused whole.
+    app.forget();
+    copy(&vec![b'x'; (1 << 20) + 1]);
+    app.wait(|m| offered(m).then_some(()));
+    app.send(&Message::ClipboardRequest(ClipboardRequest { transfer: 7 }, b"text/plain"));
+    let state = app.wait(|m| match m {
+        Message::ClipboardData(d, _) if d.transfer == 7 => Some(d.state),
+        _ => None,
+    });
+    assert_eq!(state, 2);
+
+    // And the app's text, in pieces.
+    let serial = click(&mut app, &mut pointer);
+    app.send(&Message::ClipboardOffer(ClipboardOffer { serial }, b"text/plain\0image/png\0"));
+    let long = b"from the app ".repeat(3000);
+    let pasting = std::thread::scope(|scope| {
+        let pasting = scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(300));
+            paste()
+        });
+        let transfer = app.wait(|m| match m {
+            Message::ClipboardRequest(r, b"text/plain") => Some(r.transfer),
+            _ => None,
+        });
+        let (start, end) = long.split_at(16_000);
+        app.send(&Message::ClipboardData(ClipboardData { transfer, state: 0 }, start));
+        for piece in end.chunks(16_000) {
+            app.send(&Message::ClipboardData(ClipboardData { transfer, state: 0 }, piece));
+        }
+        app.send(&Message::ClipboardData(ClipboardData { transfer, state: 1 }, &[]));
+        pasting.join().unwrap()
+    });
+    assert_eq!(pasting.len(), long.len());
+    assert_eq!(pasting, long);
+
+    // Forbidden again: the app's text is gone from the clipboard.
+    app.set(&Settings { clipboard_read: None, clipboard_write: Some(false) });
+    std::thread::sleep(Duration::from_millis(200));
+    assert_ne!(paste(), long);
+    typing.kill().unwrap();
+    typing.wait().unwrap();
+}
+
+#[test]
+fn a_connected_bridge_is_confined() {
+    let Some(session) = Session::start() else { return };
+    let mut app = FakeApp::start(&session, &[]);
+    app.report(|report| matches!(report, Report::Ready { .. }).then_some(()));
+    let status = std::fs::read_to_string(format!("/proc/{}/status", app.bridge.id())).unwrap();
+    let field = |name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().to_owned()
+    };
+    assert_eq!(field("Seccomp:"), "2");
+    assert_eq!(field("NoNewPrivs:"), "1");
+    assert_eq!(field("Threads:"), "1");
+}
+
+#[test]
+fn without_a_session_there_is_a_clear_error() {
+    let Some(mut session) = Session::start() else { return };
+    session.crash();
+    let _ = std::fs::remove_file(session.socket());
+    let mut app = FakeApp::start_silent(&session, &[]);
+    let (error, retry) = failure(&mut app);
+    assert!(error.contains("cannot reach the Wayland session"), "{error}");
+    assert!(retry);
+    assert!(!app.end().success());
+}

@@ -1,0 +1,7 @@
+//! A headless Wayland session to show windows in, and an app's side of the channel without an app.
+
+#![allow(dead_code, reason = "each test program uses another part")]
+
+pub mod fake_app;
+pub mod pointer;
+pub mod session;
