@@ -1,17 +1,12 @@
 //! Postern: the manager window and the command line.
 #![forbid(unsafe_code)]
 
+mod cli;
 mod library;
 mod manager;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match manager::run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("postern: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    cli::main(manager::run)
 }

@@ -44,9 +44,15 @@ pub fn unix_now() -> u64 {
 /// Text from the family, cut and without control characters, fit for a terminal or a window.
 #[must_use]
 pub fn clean(bytes: &[u8]) -> String {
+    clean_to(bytes, MAX_TEXT)
+}
+
+/// As [`clean`], but at most `max` characters.
+#[must_use]
+pub fn clean_to(bytes: &[u8], max: usize) -> String {
     String::from_utf8_lossy(bytes)
         .chars()
-        .take(MAX_TEXT)
+        .take(max)
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
         .collect()
 }

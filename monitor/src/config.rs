@@ -44,6 +44,8 @@ pub struct Config {
 /// How to start the bridge.
 #[derive(Clone, Debug, Default)]
 pub struct Display {
+    /// Application id of every window; `None`: what the app says.
+    pub app_id: Option<String>,
     /// Put before the title of each window.
     pub title_prefix: Option<String>,
     /// Colour of the border, as `#rrggbb`.

@@ -130,7 +130,8 @@ impl Bridge {
     pub fn permit(&mut self, bits: u32) {
         self.permissions = bits;
         if let State::Running(running) = &mut self.state {
-            let (read, write) = (bits & permission::CLIPBOARD_READ != 0, bits & permission::CLIPBOARD_WRITE != 0);
+            let (read, write) =
+                (bits & permission::CLIPBOARD_READ != 0, bits & permission::CLIPBOARD_WRITE != 0);
             let line = format!("{{\"clipboard_read\":{read},\"clipboard_write\":{write}}}\n");
             let _ = running.status.write_all(line.as_bytes());
         }
@@ -164,16 +165,22 @@ impl Bridge {
         let (status, theirs) = UnixStream::pair()?;
         status.set_nonblocking(true)?;
         let errors = File::from(memfd_create(c"postern-bridge-errors", MFdFlags::MFD_CLOEXEC)?);
-        let mut command = Command::new(std::env::current_exe()?);
+        // This very program, even if its file was replaced by an update.
+        let mut command = Command::new("/proc/self/exe");
         command.arg("bridge");
-        for (option, value) in [("--title-prefix", &self.how.title_prefix), ("--border", &self.how.border)] {
+        for (option, value) in [
+            ("--app-id", &self.how.app_id),
+            ("--title-prefix", &self.how.title_prefix),
+            ("--border", &self.how.border),
+        ] {
             if let Some(value) = value {
                 command.arg(format!("{option}={value}"));
             }
         }
-        for (option, bit) in
-            [("--clipboard-read", permission::CLIPBOARD_READ), ("--clipboard-write", permission::CLIPBOARD_WRITE)]
-        {
+        for (option, bit) in [
+            ("--clipboard-read", permission::CLIPBOARD_READ),
+            ("--clipboard-write", permission::CLIPBOARD_WRITE),
+        ] {
             if self.permissions & bit != 0 {
                 command.arg(option);
             }
@@ -224,7 +231,9 @@ impl Bridge {
         let signal = status.and_then(|status| status.signal());
         let how = match (&running.failed, signal, status.and_then(|status| status.code())) {
             (Some((error, _)), ..) => error.clone(),
-            (None, Some(signal), _) => format!("the bridge was ended by {}", crate::report::signal_text(signal)),
+            (None, Some(signal), _) => {
+                format!("the bridge was ended by {}", crate::report::signal_text(signal))
+            }
             (None, None, Some(code)) => format!("the bridge ended with status {code}"),
             (None, None, None) => "the bridge is gone".to_owned(),
         };

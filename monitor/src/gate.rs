@@ -1,6 +1,6 @@
 //! Serves the gates: one request, one reply. Every byte of a request is hostile.
 
-use crate::account::clean;
+use crate::account::{clean, clean_to};
 use crate::answer::Answer;
 use crate::shared::{News, Shared};
 use nix::errno::Errno;
@@ -15,6 +15,8 @@ use zerocopy::{FromBytes as _, IntoBytes as _};
 
 /// Stack of a gate's thread, in bytes. Name resolution is the deepest that runs on it.
 const STACK: usize = 256 * 1024;
+/// Longest log line or panic text, in characters.
+const MAX_LOG: usize = 2000;
 
 /// Starts the thread that serves `gate` until the family is gone.
 ///
@@ -127,12 +129,17 @@ fn create_memory(args: &[u64; 6]) -> Result<Answer, Errno> {
 fn take_notice(shared: &Shared, args: &[u64; 6], payload: &[u8]) {
     let small = |value: u64| u32::try_from(value).unwrap_or(0);
     match args[0] {
-        notice::EXIT => shared.mailbox.tell(News::Exit(args[1])),
+        notice::EXIT => {
+            if !payload.is_empty() {
+                shared.mailbox.tell(News::Message(clean(payload)));
+            }
+            shared.mailbox.tell(News::Exit(args[1]));
+        }
         notice::EMPTY => shared.mailbox.tell(News::Empty),
         notice::CRASH => {
             shared.mailbox.tell(News::Crash([args[1], args[2], args[3], args[4]], payload.to_vec()));
         }
-        notice::PANIC => shared.mailbox.tell(News::Panic(clean(payload))),
+        notice::PANIC => shared.mailbox.tell(News::Panic(clean_to(payload, MAX_LOG))),
         notice::DENIED => {
             let (permission, what) = payload
                 .iter()
@@ -142,7 +149,9 @@ fn take_notice(shared: &Shared, args: &[u64; 6], payload: &[u8]) {
             shared.account.deny(&clean(permission), &clean(what));
         }
         notice::UNSUPPORTED => shared.account.unsupported(&clean(payload), args[1]),
-        notice::LOG if shared.verbose || args[1] == 1 => shared.mailbox.tell(News::Message(clean(payload))),
+        notice::LOG if shared.verbose || args[1] == 1 => {
+            shared.mailbox.tell(News::Message(clean_to(payload, MAX_LOG)));
+        }
         notice::PROCESS => shared.account.process(small(args[1]), small(args[2]), &clean(payload)),
         _ => {}
     }

@@ -51,7 +51,7 @@ pub fn run(config: Config, image: &'static [u8]) -> u8 {
     match start(config, image) {
         Ok(status) => status,
         Err(error) => {
-            eprintln!("postern: the monitor could not be started: {}", error.desc());
+            print(&format!("the monitor could not be started: {}", error.desc()), "\n");
             OWN_FAILURE
         }
     }
@@ -89,11 +89,16 @@ fn start(config: Config, image: &'static [u8]) -> Result<u8, Errno> {
             report.summary = format!("The monitor ended unexpectedly ({status:?}); the app ended with it")
         }
     }
-    eprintln!("postern: {}", report.summary);
+    print(&report.summary, "\n");
     if let Err(error) = report.save() {
-        eprintln!("postern: the report could not be saved: {error}");
+        print(&format!("the report could not be saved: {error}"), "\n");
     }
     Ok(OWN_FAILURE)
+}
+
+/// Prints a message to standard error, if that is still open.
+fn print(text: &str, end: &str) {
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("postern: {text}{end}").as_bytes());
 }
 
 struct Launcher {
@@ -136,7 +141,7 @@ impl Launcher {
                     }
                     [told::TEXT, text @ ..] => {
                         let end = if self.changed { "\r\n" } else { "\n" };
-                        eprint!("postern: {}{end}", String::from_utf8_lossy(text));
+                        print(&String::from_utf8_lossy(text), end);
                     }
                     [told::TERMINAL] => self.changed = true,
                     [] => return Ok(None),

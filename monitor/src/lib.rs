@@ -19,6 +19,7 @@ pub mod files;
 pub mod filter;
 pub mod gate;
 pub mod host;
+pub mod image;
 pub mod launch;
 pub mod manifest;
 mod monitor;

@@ -268,7 +268,9 @@ impl Manifest {
     }
 }
 
-fn parse_colour(text: &str) -> Option<[u8; 3]> {
+/// Reads a colour like `#3584e4`: red, green and blue.
+#[must_use]
+pub fn parse_colour(text: &str) -> Option<[u8; 3]> {
     let digits =
         text.strip_prefix('#').filter(|d| d.len() == 6 && d.bytes().all(|b| b.is_ascii_hexdigit()))?;
     let [_, r, g, b] = u32::from_str_radix(digits, 16).ok()?.to_be_bytes();

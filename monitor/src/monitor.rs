@@ -70,6 +70,8 @@ struct Monitor {
     /// When what still runs is ended.
     deadline: Option<Instant>,
     status_told: bool,
+    /// Whether the monitor itself ended the family.
+    killed: bool,
     finished: bool,
     json_report: Option<std::path::PathBuf>,
     _home_lock: Option<std::fs::File>,
@@ -157,11 +159,15 @@ impl Monitor {
             usage,
             deadline: None,
             status_told: false,
+            killed: false,
             finished: false,
             json_report: config.json_report,
             _home_lock: config.home_lock,
         };
         monitor.open_control();
+        if let Some(weaker) = monitor.usage.weaker() {
+            monitor.say(&weaker);
+        }
         Ok(monitor)
     }
 
@@ -185,9 +191,20 @@ impl Monitor {
             return;
         }
         self.status_told = true;
+        self.write_report();
         let _ = self.shared.console.restore();
         if let Some(channel) = self.channel.take() {
             tell_launcher(&channel, told::STATUS, &[status]);
+        }
+    }
+
+    /// Writes what `--json-report` asks for.
+    fn write_report(&mut self) {
+        let Some(path) = self.json_report.take() else { return };
+        let status = server::status(&self.shared, &self.usage, true);
+        let text = serde_json::to_vec_pretty(&status).unwrap_or_default();
+        if let Err(error) = crate::manifest::replace(&path, &text) {
+            self.say(&format!("{}: {error}", path.display()));
         }
     }
 
@@ -217,10 +234,11 @@ impl Monitor {
             fds.push(PollFd::new(gate.as_fd(), PollFlags::POLLIN));
         }
         let bridge_at = self.bridge.as_ref().and_then(Bridge::deadline);
-        let timeout = self.deadline.into_iter().chain(bridge_at).min().map_or(PollTimeout::NONE, |deadline| {
-            let left = deadline.saturating_duration_since(Instant::now()).as_millis();
-            PollTimeout::try_from(left.saturating_add(1)).unwrap_or(PollTimeout::MAX)
-        });
+        let timeout =
+            self.deadline.into_iter().chain(bridge_at).min().map_or(PollTimeout::NONE, |deadline| {
+                let left = deadline.saturating_duration_since(Instant::now()).as_millis();
+                PollTimeout::try_from(left.saturating_add(1)).unwrap_or(PollTimeout::MAX)
+            });
         match poll(&mut fds, timeout) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(_) => return self.finish(),
@@ -256,6 +274,7 @@ impl Monitor {
             self.keeper_ended();
         }
         if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            self.killed = true;
             self.kill_family();
             self.deadline = None;
         }
@@ -287,6 +306,7 @@ impl Monitor {
             match family.start(false) {
                 Ok(started) => {
                     self.usage.set_keeper(started.keeper.pid, Some(without_namespaces(error)));
+                    self.say(&without_namespaces(error));
                     self.started = started;
                     self.runs = false;
                     return;
@@ -415,6 +435,10 @@ impl Monitor {
         let name = &self.shared.name;
         let status = match status {
             Ok(WaitStatus::StillAlive) => return,
+            _ if self.killed => {
+                self.tell_status(128 + 9);
+                return self.finish();
+            }
             Ok(WaitStatus::Signaled(_, signal, _)) => {
                 report.set_signal(signal as i32);
                 report.summary = format!("The picoprocesses of {name} were ended by {signal}");
@@ -450,13 +474,6 @@ impl Monitor {
     }
 
     fn end(&mut self) {
-        if let Some(path) = self.json_report.take() {
-            let status = server::status(&self.shared, &self.usage, true);
-            let text = serde_json::to_vec_pretty(&status).unwrap_or_default();
-            if let Err(error) = crate::manifest::replace(&path, &text) {
-                self.say(&format!("{}: {error}", path.display()));
-            }
-        }
         self.kill_family();
         // The family is gone when its first process is, and with it all use of the private home.
         let _ = waitpid(self.started.keeper.pid, None);

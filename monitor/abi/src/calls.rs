@@ -208,7 +208,8 @@ pub mod control {
 
 /// Kinds of [`Downcall::Notice`].
 pub mod notice {
-    /// The initial app process ended: `args[1]` is its wait status.
+    /// The initial app process ended: `args[1]` is its wait status. Payload: text for the user, where the program could
+    /// not be started.
     pub const EXIT: u64 = 1;
     /// An app process died of a signal: `args[1]` = guest pid, `args[2]` = signal, `args[3]` = faulting address,
     /// `args[4]` = instruction pointer. Payload: UTF-8 JSON object

@@ -34,6 +34,10 @@ impl Server {
     pub fn new(instance: &str) -> io::Result<Self> {
         paths::check_id(instance)?;
         let path = paths::runtime()?.join(format!("{instance}.sock"));
+        // A monitor with the same number may have died and left its name.
+        if UnixStream::connect(&path).is_err() {
+            let _ = std::fs::remove_file(&path);
+        }
         // The directory is the user's alone, so nobody gets in before the mode is set.
         let listener = UnixListener::bind(&path)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;

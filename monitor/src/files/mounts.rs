@@ -111,13 +111,15 @@ impl Mounts {
 
     /// Hides a directory of the host wherever it turns up. One that does not exist is ignored.
     pub fn hide(&mut self, path: &Path) {
-        if let Ok(meta) = std::fs::metadata(path) {
+        if let Ok(meta) = std::fs::metadata(path)
+            && !self.is_hidden(meta.dev(), meta.ino())
+        {
             self.hidden.push((meta.dev(), meta.ino()));
         }
     }
 
     pub(super) fn is_hidden(&self, device: u64, inode: u64) -> bool {
-        !self.hidden.is_empty() && self.hidden.contains(&(device, inode))
+        self.hidden.contains(&(device, inode))
     }
 
     /// Mounts the directory or regular file `source` of the host at `path`.
@@ -134,7 +136,8 @@ impl Mounts {
             SFlag::S_IFREG => mount::FILE,
             _ => return Err(wrong("neither a directory nor a regular file".to_owned())),
         };
-        let id = u32::try_from(self.list.len() + 1).map_err(|_| wrong("too many mounts".to_owned()))?;
+        let last = self.list.iter().map(|mount| mount.id).max().unwrap_or(0);
+        let id = last.checked_add(1).ok_or_else(|| wrong("too many mounts".to_owned()))?;
         let device = root.stat.st_dev;
         let root = root.into_fd();
         let (path, source) = (path.to_owned(), source.to_owned());
