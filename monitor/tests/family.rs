@@ -45,7 +45,8 @@ fn run_case(case: &str) -> u8 {
     let ids = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
     let mut mounts = Mounts::new(ids, ids);
     let home = Path::new("/home/somebody");
-    let lock = postern_monitor::image::mount_home(&mut mounts, "standin", home, HomeAccess::None).expect("a home");
+    let lock =
+        postern_monitor::image::mount_home(&mut mounts, "standin", home, HomeAccess::None).expect("a home");
     let config = Config {
         app: "standin".into(),
         name: "Stand-in".into(),
@@ -71,7 +72,15 @@ fn build_image(scratch: &Path) -> PathBuf {
     let image = scratch.join("image");
     let define = |name: &str, value: String| format!("-D{name}={value}");
     let status = Command::new("cc")
-        .args(["-static", "-nostdlib", "-ffreestanding", "-fno-stack-protector", "-fno-pie", "-no-pie", "-O1"])
+        .args([
+            "-static",
+            "-nostdlib",
+            "-ffreestanding",
+            "-fno-stack-protector",
+            "-fno-pie",
+            "-no-pie",
+            "-O1",
+        ])
         .arg(define("GATE", handle::GATE_FIRST.to_string()))
         .arg(define("FIRST_FREE", handle::FIRST_FREE.to_string()))
         .arg(define("DISPLAY", handle::DISPLAY.to_string()))
@@ -154,7 +163,10 @@ impl Test {
     fn a_broken_library_os_is_reported(&self) {
         let (status, text) = self.run("panic");
         assert_eq!(status, Some(125));
-        assert!(text.contains("broken \u{fffd}[1m heart"), "no control characters reach the terminal: {text:?}");
+        assert!(
+            text.contains("broken \u{fffd}[1m heart"),
+            "no control characters reach the terminal: {text:?}"
+        );
         assert_eq!(self.reports(Kind::Family).len(), 1);
     }
 
@@ -172,7 +184,9 @@ impl Test {
         let status = client.status(true).expect("a status");
         assert_eq!((status.app.as_str(), status.display), ("standin", false));
         assert!(status.keeper_pid > 0 && status.pss_bytes > 0 && status.sandbox.namespaces, "{status:?}");
-        assert!(client.permit("network", "outbound").is_ok_and(|e| e == postern_monitor::permission::Effect::Now));
+        assert!(
+            client.permit("network", "outbound").is_ok_and(|e| e == postern_monitor::permission::Effect::Now)
+        );
         assert!(client.permit("telepathy", "on").is_err());
         client.kill().expect("ends");
         assert_eq!(wait(&mut app).code(), Some(137));
@@ -198,7 +212,11 @@ impl Test {
             kill(pid);
             let code = wait(&mut app).code();
             assert_eq!(code, Some(if victim == "keeper" { 137 } else { 125 }), "{victim}");
-            assert_eq!(self.reports(Kind::Family).len() + self.reports(Kind::Monitor).len(), before + 1, "{victim}");
+            assert_eq!(
+                self.reports(Kind::Family).len() + self.reports(Kind::Monitor).len(),
+                before + 1,
+                "{victim}"
+            );
             eventually("the family ends", || !Path::new(&format!("/proc/{}", status.keeper_pid)).exists());
             // A dead monitor leaves its socket; whoever looks for running apps removes it.
             let _ = fs::remove_file(&socket);

@@ -133,6 +133,9 @@ impl Mounts {
         let components = components(path)?;
         let (name, directories) = components.split_last().ok_or(Errno::EBUSY)?;
         let parent = self.walk_components(mount, directories)?;
+        if parent.is(SFlag::S_IFLNK) {
+            return Err(Errno::ELOOP);
+        }
         self.may_search(mount, &parent)?;
         Ok((parent, name))
     }
