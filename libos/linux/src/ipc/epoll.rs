@@ -15,6 +15,7 @@ use alloc::vec::Vec;
 use core::any::Any;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use postern_pal::{clock, user};
+use zerocopy::IntoBytes;
 
 const ONESHOT: u32 = 1 << 30;
 const EDGE: u32 = 1 << 31;
@@ -89,8 +90,8 @@ pub struct Epoll {
     created: [i64; 2],
 }
 
-/// One reported event: bits, and the app's word.
-type Event = (u32, u64);
+/// One reported event, as the app gets it: bits, and the two halves of its word.
+type Event = [u32; 3];
 
 impl Epoll {
     fn new() -> Arc<Self> {
@@ -147,7 +148,7 @@ impl Epoll {
     /// Takes up to `max` events.
     fn collect(&self, max: usize, out: &mut Vec<Event>) {
         let budget = self.ready.lock().len();
-        let mut again = Vec::new();
+        let mut again = false;
         for _ in 0..budget {
             if out.len() >= max {
                 break;
@@ -166,17 +167,18 @@ impl Epoll {
                 continue;
             }
             let events = item.events.load(Ordering::Relaxed);
-            out.push((ready, item.data.load(Ordering::Relaxed)));
+            let data = item.data.load(Ordering::Relaxed);
+            let [a, b, c, d, e, f, g, h] = data.to_ne_bytes();
+            out.push([ready, u32::from_ne_bytes([a, b, c, d]), u32::from_ne_bytes([e, f, g, h])]);
             if events & ONESHOT != 0 {
                 item.events.store(events & PRIVATE, Ordering::Release);
             } else if events & EDGE == 0 {
-                again.push(item);
+                // Behind the others, so that every file has its turn; the budget keeps it from coming up again now.
+                self.enqueue(&item);
+                again = true;
             }
         }
-        if !again.is_empty() {
-            for item in again {
-                self.enqueue(&item);
-            }
+        if again {
             // Level-triggered items are still ready for others who wait here.
             self.queue.wake();
         }
@@ -406,12 +408,7 @@ fn wait_call(call: &Call<'_>, deadline: Option<u64>, mask: Option<u64>) -> Resul
     let epoll: &Epoll = file.ops.as_any().downcast_ref().ok_or(Errno::EINVAL)?;
     let wait = || epoll.wait(call.thread, max, deadline);
     let events = if mask.is_some() { signal::with_mask(call.thread, mask, wait)? } else { wait()? };
-    let mut bytes = Vec::with_capacity(events.len() * EVENT_SIZE);
-    for (bits, data) in &events {
-        bytes.extend_from_slice(&bits.to_ne_bytes());
-        bytes.extend_from_slice(&data.to_ne_bytes());
-    }
-    user::write_bytes(call.word(1), &bytes)?;
+    user::write_bytes(call.word(1), events.as_bytes())?;
     done(events.len())
 }
 

@@ -16,15 +16,15 @@ use crate::{Errno, Mutex, Once, Result};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU64, Ordering};
-use postern_channel::MAX_MESSAGE;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use postern_channel::{Hello, MAX_MESSAGE, Message, VERSION};
 use postern_display::{ClientId, Display, Outgoing, Platform};
 use postern_pal::clock;
 use postern_pal::handle::Handle;
 
 /// Most bytes of events that wait for a client before it counts as dead.
 const MAX_EVENTS: usize = 8 << 20;
-/// How long a client that connects waits for the bridge's greeting, in nanoseconds.
+/// How long a client that connects waits for a bridge, in nanoseconds.
 const GREETING: u64 = 5_000_000_000;
 
 /// What the display server borrows; what cannot be done under its lock is put down here and done after.
@@ -69,8 +69,10 @@ struct Core {
 }
 
 static CORE: Once<Mutex<Core>> = Once::new();
-/// Woken when the bridge has greeted.
-static GREETED: WaitQueue = WaitQueue::new();
+/// Woken when the bridge has described the session.
+static DESCRIBED: WaitQueue = WaitQueue::new();
+/// Whether a bridge has ever described the session: outputs first, input devices last.
+static IS_DESCRIBED: AtomicBool = AtomicBool::new(false);
 /// When the poller has to look at the display, in monotonic nanoseconds; `u64::MAX` = not at all.
 static DEADLINE: AtomicU64 = AtomicU64::new(u64::MAX);
 static READER: Once<(Arc<WaitQueue>, Arc<ChannelReader>)> = Once::new();
@@ -165,7 +167,7 @@ struct ChannelReader;
 
 impl Notify for ChannelReader {
     fn notify(&self) {
-        let was_ready = is_ready();
+        let was_described = IS_DESCRIBED.load(Ordering::Acquire);
         with_core(|core, now| {
             let Some(channel) = core.channel.clone() else { return };
             loop {
@@ -176,9 +178,11 @@ impl Notify for ChannelReader {
                     }
                     Ok((len, handle)) => {
                         let bytes = core.buffer.get(..len).unwrap_or(&[]);
+                        let described = matches!(Message::decode(bytes), Ok(Message::Seat(..)));
                         // A message that cannot be understood has no effect.
                         let _ =
                             core.display.channel_message(&mut core.lent, bytes, handle.map(Arc::new), now);
+                        IS_DESCRIBED.fetch_or(described, Ordering::Release);
                     }
                     Err(Errno::EAGAIN) => break,
                     Err(Errno::EINTR) => {}
@@ -192,14 +196,20 @@ impl Notify for ChannelReader {
                 poller::wait_handle(&channel, poller::IN, queue);
             }
         });
-        if !was_ready && is_ready() {
-            GREETED.wake();
+        if !was_described && IS_DESCRIBED.load(Ordering::Acquire) {
+            DESCRIBED.wake();
         }
     }
 }
 
-fn is_ready() -> bool {
-    CORE.get().is_some_and(|core| core.lock().display.is_ready())
+/// Says hello to the bridge, which the monitor starts when there is something for it.
+fn greet(core: &mut Core) {
+    let mut bytes = [0; 64];
+    let hello = Message::Hello(Hello { version: u32::from(VERSION) }, &[]);
+    if let (Some(len), Some(channel)) = (hello.encode(&mut bytes), &core.channel) {
+        // A full channel has something in it already.
+        let _ = channel.send(&[bytes.get(..len).unwrap_or(&[])], None, false);
+    }
 }
 
 /// Starts the display server with this channel to a bridge.
@@ -246,18 +256,21 @@ pub fn is_there() -> bool {
     CORE.get().is_some()
 }
 
-/// Connects a client; its events go into `events`. Waits for the bridge's greeting, because before that the server
-/// knows no outputs and no input devices.
+/// Connects a client; its events go into `events`. Waits for a bridge to describe the session, because before that the
+/// server knows no outputs and no input devices.
 ///
 /// # Errors
 /// `ECONNREFUSED` if there is no display; `ERESTARTSYS` when interrupted.
 pub fn connect(thread: &Thread, events: &Arc<Conduit>) -> Result<DisplayClient> {
-    let deadline = Some(clock::now().saturating_add(GREETING));
-    let greeted = wait::block(thread, &[&GREETED], deadline, || is_ready().then_some(Ok(())));
-    if let Err(error) = greeted
-        && error != Errno::ETIMEDOUT
-    {
-        return Err(error);
+    if !IS_DESCRIBED.load(Ordering::Acquire) {
+        with_core(|core, _| greet(core));
+        let deadline = Some(clock::now().saturating_add(GREETING));
+        let described = || IS_DESCRIBED.load(Ordering::Acquire).then_some(Ok(()));
+        match wait::block(thread, &[&DESCRIBED], deadline, described) {
+            // Without a session an app may still do what it does without windows.
+            Ok(()) | Err(Errno::ETIMEDOUT) => {}
+            Err(error) => return Err(error),
+        }
     }
     events.set_limit(MAX_EVENTS);
     let id = with_core(|core, _| {

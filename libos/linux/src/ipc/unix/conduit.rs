@@ -86,6 +86,30 @@ struct Flow {
     waiting: Vec<Arc<WaitQueue>>,
 }
 
+/// A conduit as its reader sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct ReaderView {
+    /// A read would return something: data, an end or an error.
+    pub readable: bool,
+    /// The writer has ended.
+    pub ended: bool,
+    /// The reader itself takes no more.
+    pub refused: bool,
+    /// The next read after the data fails.
+    pub reset: bool,
+}
+
+/// A conduit as its writer sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct WriterView {
+    /// There is enough room that the writer should go on, or writing fails at once.
+    pub writable: bool,
+    /// The writer has ended.
+    pub ended: bool,
+    /// The reader takes no more.
+    pub refused: bool,
+}
+
 /// One direction of a connection, or the receive queue of a datagram socket.
 pub struct Conduit {
     flow: Mutex<Flow>,
@@ -319,42 +343,44 @@ impl Conduit {
         Some(sink.put(&packet.data).map(|count| Taken { count, whole, attachment: packet.attachment }))
     }
 
+    /// What the reader's side looks like now.
+    #[must_use]
+    pub fn reader_view(&self) -> ReaderView {
+        let flow = self.flow.lock();
+        ReaderView {
+            readable: !flow.ring.is_empty()
+                || !flow.packets.is_empty()
+                || flow.ended
+                || flow.refused
+                || flow.reset,
+            ended: flow.ended,
+            refused: flow.refused,
+            reset: flow.reset,
+        }
+    }
+
     /// Whether a read would return something now (data, an end or an error).
     #[must_use]
     pub fn is_readable(&self) -> bool {
-        let flow = self.flow.lock();
-        !flow.ring.is_empty() || !flow.packets.is_empty() || flow.ended || flow.refused || flow.reset
+        self.reader_view().readable
     }
 
-    /// Whether there is enough room that a writer should go on, or writing fails at once. Where there is not,
-    /// `waiter` is woken when there is.
+    /// What the writer's side looks like now. Where there is no room, `waiter` is woken when there is.
     #[must_use]
-    pub fn is_writable(&self, waiter: &Arc<WaitQueue>) -> bool {
+    pub fn writer_view(&self, waiter: &Arc<WaitQueue>) -> WriterView {
         let mut flow = self.flow.lock();
         let used = flow.ring.len().max(flow.held);
         let writable = flow.refused || (used <= flow.limit / 2 && flow.packets.len() < MAX_PACKETS);
         if !writable && self.writer.is_none() && !flow.waiting.iter().any(|q| Arc::ptr_eq(q, waiter)) {
             flow.waiting.push(waiter.clone());
         }
-        writable
-    }
-
-    /// Whether the writer has ended.
-    #[must_use]
-    pub fn has_ended(&self) -> bool {
-        self.flow.lock().ended
+        WriterView { writable, ended: flow.ended, refused: flow.refused }
     }
 
     /// Whether the reader takes no more.
     #[must_use]
     pub fn is_refused(&self) -> bool {
         self.flow.lock().refused
-    }
-
-    /// Whether the next read fails.
-    #[must_use]
-    pub fn is_reset(&self) -> bool {
-        self.flow.lock().reset
     }
 
     /// Takes the error that the next read would report, for `SO_ERROR`.
@@ -507,9 +533,9 @@ mod tests {
         let queue = Arc::new(WaitQueue::new());
         assert_eq!(write(&c, b"0123456789", None), 8);
         assert!(c.write(&mut Source::Kernel(b"x", 0), &mut Attachment::default()).is_none());
-        assert!(!c.is_writable(&queue));
+        assert!(!c.writer_view(&queue).writable);
         let mut buf = [0; 4];
         c.read(&mut Sink::Kernel(&mut buf, 0), false, 0, false).unwrap().unwrap();
-        assert!(c.is_writable(&queue));
+        assert!(c.writer_view(&queue).writable);
     }
 }

@@ -442,27 +442,27 @@ impl SocketOps for UnixSocket {
                 ready |= READ;
             }
             let target = self.target.lock().as_ref().and_then(Weak::upgrade);
-            if target.is_none_or(|t| t.inbox.is_writable(&self.queue)) {
+            if target.is_none_or(|t| t.inbox.writer_view(&self.queue).writable) {
                 ready |= WRITE;
             }
             return ready;
         }
         if let Some(link) = self.link.get() {
-            if link.rx.is_readable() {
+            let (rx, tx) = (link.rx.reader_view(), link.tx.writer_view(&self.queue));
+            if rx.readable {
                 ready |= READ;
             }
-            let (no_more, nobody) = (link.rx.has_ended() || link.rx.is_refused(), link.tx.is_refused());
-            if no_more {
+            if rx.ended || rx.refused {
                 ready |= Poll::RDHUP | READ;
             }
             // The peer is gone, or both directions were shut down.
-            if link.rx.has_ended() && (nobody || link.tx.has_ended()) {
+            if rx.ended && (tx.refused || tx.ended) {
                 ready |= Poll::HUP;
             }
-            if link.rx.is_reset() {
+            if rx.reset {
                 ready |= Poll::ERR;
             }
-            if nobody || link.tx.is_writable(&self.queue) {
+            if tx.writable {
                 ready |= WRITE;
             }
             return ready;
