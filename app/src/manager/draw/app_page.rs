@@ -14,6 +14,9 @@ use super::report;
 /// The room for the values of a choice, and for a button beside them.
 const CHOICE_WIDTH: f32 = 264.0;
 
+/// The room for the restart button.
+const RESTART_WIDTH: f32 = 130.0;
+
 /// The room for a switch or a button, and for a button beside it.
 const SWITCH_WIDTH: f32 = 104.0;
 
@@ -98,14 +101,14 @@ fn launch_ui(ui: &mut Ui, view: &AppView, pen: &mut Pen<'_>) {
 fn notes_ui(ui: &mut Ui, view: &AppView, pen: &mut Pen<'_>) {
     let tokens = pen.tokens;
     if let Some(reason) = &view.blocked {
-        kit::banner(ui, tokens, Tone::Warn, reason, |_| {});
+        kit::banner(ui, tokens, Tone::Warn, reason);
     }
     if let Some(error) = &view.manifest_error {
-        let text = format!("Its permissions cannot be read, and nothing is allowed until they can: {error}");
-        kit::banner(ui, tokens, Tone::Bad, &text, |_| {});
+        let text = format!("Its permissions cannot be read, so it cannot be started: {error}");
+        kit::banner(ui, tokens, Tone::Bad, &text);
     }
     if let Some(remark) = &view.isolation {
-        kit::banner(ui, tokens, Tone::Info, remark, |_| {});
+        kit::banner(ui, tokens, Tone::Info, remark);
     }
 }
 
@@ -173,7 +176,7 @@ fn permissions_ui(ui: &mut Ui, view: &AppView, pen: &mut Pen<'_>) {
     if view.restart_needed {
         let text =
             "A change takes effect at the next start. Unsaved work in the app may be lost by a restart";
-        kit::banner(ui, tokens, Tone::Warn, text, |ui| {
+        kit::banner_with(ui, tokens, Tone::Warn, text, RESTART_WIDTH, |ui| {
             if kit::button(ui, tokens, Weight::Plain, Some(Glyph::Restart), "Restart").clicked() {
                 pen.send(Command::Restart(view.app.id.clone()));
             }

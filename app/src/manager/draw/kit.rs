@@ -273,16 +273,27 @@ pub fn badge_tone(badge: Badge) -> Tone {
     }
 }
 
-/// A note across the page, with something to do about it at the right.
-pub fn banner(ui: &mut Ui, tokens: &Tokens, tone: Tone, text: &str, right: impl FnOnce(&mut Ui)) {
-    const RIGHT: f32 = 130.0;
+/// A note across the page.
+pub fn banner(ui: &mut Ui, tokens: &Tokens, tone: Tone, text: &str) {
+    banner_with(ui, tokens, tone, text, 0.0, |_| {});
+}
+
+/// A note across the page, with something to do about it at the right, for which `width` is kept free.
+pub fn banner_with(
+    ui: &mut Ui,
+    tokens: &Tokens,
+    tone: Tone,
+    text: &str,
+    width: f32,
+    right: impl FnOnce(&mut Ui),
+) {
     let (front, back) = tone.colours(tokens);
     Frame::new()
         .fill(back.into())
         .corner_radius(CornerRadius::same(CARD_RADIUS))
         .inner_margin(Margin::symmetric(PAD as i8, 10))
         .show(ui, |ui| {
-            text_and_control(ui, RIGHT, right, |ui| {
+            text_and_control(ui, width, right, |ui| {
                 ui.horizontal(|ui| {
                     ui.set_min_height(CONTROL_HEIGHT);
                     let (rect, _) = ui.allocate_exact_size(Vec2::splat(18.0), Sense::hover());

@@ -15,6 +15,8 @@ pub(super) fn view(state: &State, id: &str) -> PageView {
     let running = state.running.get(id);
     let sample = running.and_then(|running| running.latest.as_ref());
     let known = state.permissions.get(id);
+    // What was read before the file broke holds no longer.
+    let readable = known.filter(|known| known.broken.is_none());
     if app.is_none() && running.is_none() && known.is_none() {
         return PageView::Missing(Empty {
             title: "This app is no longer installed".to_owned(),
@@ -29,11 +31,11 @@ pub(super) fn view(state: &State, id: &str) -> PageView {
         blocked: app.and_then(|app| app.command.as_ref().err().cloned()),
         isolation: sample.and_then(|sample| sample.weaker_isolation.clone()),
         usage: running.and_then(usage),
-        permissions: known.map(|known| rows(known, sample)).unwrap_or_default(),
-        changed: known.is_some_and(|known| known.current != known.default),
+        permissions: readable.map(|known| rows(known, sample)).unwrap_or_default(),
+        changed: readable.is_some_and(|known| known.current != known.default),
         restart_needed: sample.is_some_and(|sample| sample.restart_needed),
         manifest_error: known.and_then(|known| known.broken.clone()),
-        grants: known.map(|known| known.current.grants.clone()).unwrap_or_default(),
+        grants: readable.map(|known| known.current.grants.clone()).unwrap_or_default(),
         refused: sample.map(refused).unwrap_or_default(),
         unsupported: sample.map(unsupported).unwrap_or_default(),
         reports: reports.map(|report| reports::row(state, report)).collect(),

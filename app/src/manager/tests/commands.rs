@@ -3,7 +3,9 @@
 use super::super::apply::apply;
 use super::super::command::{Command, Event, Job, Page, Step};
 use super::super::data::{Grant, HomeAccess, PermissionChange, PermissionKey, Permissions};
+use super::super::present;
 use super::super::state::{HISTORY, State};
+use super::super::view::PageView;
 use super::{busy, permissions, report, sample};
 
 fn launch(id: &str) -> Command {
@@ -155,7 +157,10 @@ fn a_broken_manifest_is_shown_and_mending_it_helps() {
     let mut state = busy();
     let message = "editor.json: unknown field `netwrok` at line 3".to_owned();
     let _ = state.absorb(Event::ManifestBroken { app: "editor".to_owned(), message });
-    assert!(state.permissions["editor"].broken.is_some());
+    state.page = Page::App("editor".to_owned());
+    let PageView::App(page) = present::view(&state).page else { panic!("the app's page") };
+    assert!(page.manifest_error.is_some_and(|error| error.contains("line 3")));
+    assert!(page.permissions.is_empty() && page.grants.is_empty(), "what was read before holds no longer");
     let jobs = state.absorb(Event::ManifestsChanged);
     assert_eq!(jobs, [Job::ReadPermissions { app: "editor".to_owned() }]);
     let _ = state.absorb(permissions("editor", Permissions::default()));

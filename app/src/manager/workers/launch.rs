@@ -74,7 +74,9 @@ fn tail(log: &PathBuf) -> std::io::Result<String> {
     let mut bytes = Vec::new();
     file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);
-    let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    // Our own messages begin with our name, which the window shows already.
+    let plain = |line: &'_ str| line.strip_prefix("postern: ").unwrap_or(line).trim_end().to_owned();
+    let lines: Vec<String> = text.lines().map(plain).filter(|line| !line.is_empty()).collect();
     Ok(lines.get(lines.len().saturating_sub(TAIL_LINES)..).unwrap_or_default().join("\n"))
 }
 
@@ -88,9 +90,9 @@ mod tests {
     fn the_reason_is_the_end_of_the_output() {
         let path = std::env::temp_dir().join(format!("postern-launch-{}.log", std::process::id()));
         let many: String = (0..2000).map(|at| format!("line {at}\n")).collect();
-        fs::write(&path, format!("{many}\nwhat went wrong\n\n")).expect("written");
+        fs::write(&path, format!("{many}\npostern: what went wrong\n\n")).expect("written");
         let text = reason(ExitStatus::from_raw(1 << 8), &path);
-        assert!(text.starts_with("line 1995\n") && text.ends_with("what went wrong"), "{text}");
+        assert!(text.starts_with("line 1995\n") && text.ends_with("\nwhat went wrong"), "{text}");
         fs::write(&path, "").expect("written");
         assert!(reason(ExitStatus::from_raw(3 << 8), &path).contains("exit status 3"));
         let _ = fs::remove_file(path);
