@@ -1,1 +1,13 @@
-//! End-to-end tests, conformance, benchmarks.
+//! The rig of the end-to-end tests: an ordinary user with an empty home, programs run natively and under Postern, and a
+//! headless Wayland session with input and screenshots.
+//!
+//! Everything runs as an ordinary user. Started by root, the rig switches to the user in `POSTERN_TEST_USER` (a
+//! session's compositor refuses to be root's).
+#![forbid(unsafe_code)]
+
+pub mod picture;
+pub mod rig;
+pub mod session;
+
+pub use rig::{Outcome, Rig};
+pub use session::Session;

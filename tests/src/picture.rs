@@ -1,0 +1,65 @@
+//! Screenshots, as far as tests look at them.
+
+use std::collections::HashSet;
+use std::io;
+use std::path::Path;
+
+/// An RGB picture.
+pub struct Picture {
+    /// Pixels in a line.
+    pub width: usize,
+    /// Lines.
+    pub height: usize,
+    rgb: Vec<[u8; 3]>,
+}
+
+impl Picture {
+    /// Reads a PNG file with 8 bits a channel.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn load(path: &Path) -> io::Result<Self> {
+        let decoder = png::Decoder::new(io::BufReader::new(std::fs::File::open(path)?));
+        let mut reader = decoder.read_info().map_err(io::Error::other)?;
+        let size = reader.output_buffer_size().ok_or_else(|| io::Error::other("a picture too large"))?;
+        let mut bytes = vec![0; size];
+        let info = reader.next_frame(&mut bytes).map_err(io::Error::other)?;
+        let channels = info.color_type.samples();
+        let rgb = bytes
+            .chunks_exact(channels)
+            .filter_map(|p| Some([*p.first()?, *p.get(1).or(p.first())?, *p.get(2).or(p.first())?]))
+            .collect();
+        let side = |v: u32| usize::try_from(v).unwrap_or(0);
+        Ok(Self { width: side(info.width), height: side(info.height), rgb })
+    }
+
+    /// The pixel at a place.
+    #[must_use]
+    pub fn at(&self, x: usize, y: usize) -> Option<[u8; 3]> {
+        if x >= self.width {
+            return None;
+        }
+        self.rgb.get(y * self.width + x).copied()
+    }
+
+    /// How many different colours there are in a rectangle (x, y, width, height).
+    #[must_use]
+    pub fn colours(&self, rect: [usize; 4]) -> usize {
+        let [x, y, width, height] = rect;
+        let mut seen = HashSet::new();
+        for line in y..(y + height).min(self.height) {
+            for column in x..(x + width).min(self.width) {
+                seen.extend(self.at(column, line));
+            }
+        }
+        seen.len()
+    }
+
+    /// How many pixels of a rectangle differ from another picture's.
+    #[must_use]
+    pub fn difference(&self, other: &Self, rect: [usize; 4]) -> usize {
+        let [x, y, width, height] = rect;
+        let places = (y..y + height).flat_map(|line| (x..x + width).map(move |column| (column, line)));
+        places.filter(|(column, line)| self.at(*column, *line) != other.at(*column, *line)).count()
+    }
+}

@@ -1,0 +1,249 @@
+//! Running programs natively and under Postern, and comparing.
+
+use nix::unistd::{Gid, Uid, User, chown};
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Longest that a program may take before it is ended and counts as failed, in seconds.
+const LIMIT: &str = "240";
+
+/// What a program did.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Exit status as a shell sees it: 128 + n for signal n; 124 when it took too long.
+    pub status: i32,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+/// A place to run programs in, removed when dropped.
+pub struct Rig {
+    /// Its directory, readable and writable by the user: also holds compiled programs.
+    pub dir: PathBuf,
+    /// The user that programs run as.
+    pub user: User,
+    /// The binary under test, where the user can run it.
+    pub postern: PathBuf,
+}
+
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+/// The repository.
+#[must_use]
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The release binary of the repository.
+#[must_use]
+pub fn binary() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    std::env::var_os("POSTERN").map_or_else(|| target.join("release/postern"), PathBuf::from)
+}
+
+fn test_user() -> io::Result<User> {
+    let found = if Uid::effective().is_root() {
+        User::from_name(&std::env::var("POSTERN_TEST_USER").unwrap_or_else(|_| "postern-test".into()))
+    } else {
+        User::from_uid(Uid::effective())
+    };
+    found
+        .map_err(io::Error::from)?
+        .ok_or_else(|| io::Error::other("no ordinary user: run `make test`, which makes one"))
+}
+
+impl Rig {
+    /// A fresh place.
+    ///
+    /// # Errors
+    /// If there is no binary or no user, or the directory cannot be made.
+    pub fn new() -> io::Result<Self> {
+        let user = test_user()?;
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let dir = std::env::temp_dir().join(format!("postern-rig-{}-{number}", std::process::id()));
+        let rig = Self { postern: dir.join("postern"), dir, user };
+        fs::create_dir(&rig.dir)?;
+        rig.own(&rig.dir)?;
+        for sub in ["home", "run", "bin"] {
+            fs::create_dir(rig.dir.join(sub))?;
+            rig.own(&rig.dir.join(sub))?;
+        }
+        fs::set_permissions(rig.dir.join("run"), std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+        let from = binary();
+        fs::copy(&from, &rig.postern).map_err(|e| {
+            io::Error::other(format!("{}: {e}: run `cargo build --release` first", from.display()))
+        })?;
+        Ok(rig)
+    }
+
+    /// Gives a file to the user.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn own(&self, path: &Path) -> io::Result<()> {
+        chown(path, Some(self.user.uid), Some(self.user.gid)).map_err(io::Error::from)
+    }
+
+    /// The user's home in this rig.
+    #[must_use]
+    pub fn home(&self) -> PathBuf {
+        self.dir.join("home")
+    }
+
+    /// A command that runs as the user, with a clean environment.
+    #[must_use]
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command;
+        if Uid::effective().is_root() {
+            command = Command::new("setpriv");
+            command.arg(format!("--reuid={}", self.user.uid)).arg(format!("--regid={}", self.user.gid));
+            command.args(["--clear-groups", "--"]).arg(program);
+        } else {
+            command = Command::new(program);
+        }
+        command.env_clear().current_dir(self.home());
+        command.env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/games");
+        command
+            .env("HOME", self.home())
+            .env("USER", &self.user.name)
+            .env("LANG", "C.UTF-8")
+            .env("TERM", "xterm");
+        command.env("XDG_RUNTIME_DIR", self.dir.join("run"));
+        command
+    }
+
+    fn finish(mut command: Command, input: Option<&str>) -> io::Result<Outcome> {
+        command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        if let (Some(text), Some(mut pipe)) = (input, child.stdin.take()) {
+            let text = text.to_owned();
+            std::thread::spawn(move || io::Write::write_all(&mut pipe, text.as_bytes()));
+        }
+        let out = child.wait_with_output()?;
+        let status = out.status.code().or_else(|| out.status.signal().map(|s| 128 + s)).unwrap_or(-1);
+        Ok(Outcome {
+            status,
+            stdout: String::from_utf8_lossy(&out.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&out.stderr).into_owned(),
+        })
+    }
+
+    fn limited(&self) -> Command {
+        let mut command = self.command("timeout");
+        command.args(["--foreground", "-k", "5", LIMIT]);
+        command
+    }
+
+    /// Runs a program natively.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn native(&self, argv: &[&str]) -> io::Result<Outcome> {
+        let mut command = self.limited();
+        command.args(argv);
+        Self::finish(command, None)
+    }
+
+    /// Runs a program under Postern with more options. The rig's `bin` folder is granted.
+    ///
+    /// # Errors
+    /// If Postern cannot be started.
+    pub fn sandboxed_with(
+        &self,
+        options: &[&str],
+        argv: &[&str],
+        input: Option<&str>,
+    ) -> io::Result<Outcome> {
+        let mut command = self.limited();
+        command.arg(&self.postern).args(["run", "--no-display", "--grant"]);
+        command.arg(format!("{}:ro", self.dir.join("bin").display()));
+        command.args(options).arg("--").args(argv);
+        Self::finish(command, input)
+    }
+
+    /// Runs a program under Postern.
+    ///
+    /// # Errors
+    /// If Postern cannot be started.
+    pub fn sandboxed(&self, argv: &[&str]) -> io::Result<Outcome> {
+        self.sandboxed_with(&[], argv, None)
+    }
+
+    /// Runs another command of Postern.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn postern(&self, args: &[&str]) -> io::Result<Outcome> {
+        let mut command = self.limited();
+        command.arg(&self.postern).args(args);
+        Self::finish(command, None)
+    }
+
+    /// Compiles a C program of `tests/programs` into the rig's `bin` folder.
+    ///
+    /// # Errors
+    /// The compiler's message.
+    pub fn compile(&self, name: &str, options: &[&str]) -> io::Result<String> {
+        let source = root().join("tests/programs").join(format!("{name}.c"));
+        let suffix = if options.contains(&"-static") { "-static" } else { "" };
+        let target = self.dir.join("bin").join(format!("{name}{suffix}"));
+        let out = Command::new("gcc")
+            .args(["-O1", "-Wall", "-pthread", "-o"])
+            .arg(&target)
+            .arg(source)
+            .args(options)
+            .output()?;
+        if !out.status.success() {
+            return Err(io::Error::other(String::from_utf8_lossy(&out.stderr).into_owned()));
+        }
+        self.own(&target)?;
+        Ok(target.to_string_lossy().into_owned())
+    }
+
+    /// Writes a file into the rig's `bin` folder. Returns its path.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn file(&self, name: &str, content: &[u8]) -> io::Result<String> {
+        let path = self.dir.join("bin").join(name);
+        fs::write(&path, content)?;
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+        self.own(&path)?;
+        Ok(path.to_string_lossy().into_owned())
+    }
+
+    /// Runs a program natively and under Postern and asserts that output and status are equal.
+    ///
+    /// # Panics
+    /// If they differ, or something cannot be started: this is the assertion of most tests.
+    #[expect(clippy::panic, reason = "an assertion of tests")]
+    pub fn same(&self, argv: &[&str]) -> Outcome {
+        let both = self.native(argv).and_then(|native| Ok((native, self.sandboxed(argv)?)));
+        match both {
+            Ok((native, sandboxed)) => {
+                assert!(native == sandboxed, "{argv:?}\nnative    {native:?}\nsandboxed {sandboxed:?}");
+                sandboxed
+            }
+            Err(error) => panic!("{argv:?}: {error}"),
+        }
+    }
+
+    /// User and group id of the user.
+    #[must_use]
+    pub fn ids(&self) -> (Uid, Gid) {
+        (self.user.uid, self.user.gid)
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}

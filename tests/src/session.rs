@@ -1,0 +1,251 @@
+//! A headless Wayland session: sway on the wlroots headless backend with the pixman renderer, driven by its own input
+//! commands and looked at with grim.
+
+use crate::picture::Picture;
+use crate::rig::Rig;
+use serde_json::Value;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Longest wait for something to happen on the screen.
+pub const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A running session. Ended when dropped.
+pub struct Session {
+    compositor: Child,
+    display: String,
+    control: PathBuf,
+    run: PathBuf,
+}
+
+/// A window, as the compositor sees it.
+#[derive(Clone, Debug)]
+pub struct Window {
+    /// Title.
+    pub title: String,
+    /// Process id of its client.
+    pub pid: u32,
+    /// Content: x, y, width, height.
+    pub rect: [usize; 4],
+    /// The compositor's number for it.
+    pub id: u64,
+}
+
+/// Asks again and again until there is an answer.
+///
+/// # Errors
+/// If none came in time; the message names `what`.
+pub fn wait_for<T>(what: &str, mut ask: impl FnMut() -> io::Result<Option<T>>) -> io::Result<T> {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = ask()? {
+            return Ok(answer);
+        }
+        if start.elapsed() > PATIENCE {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, format!("waited in vain for {what}")));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+impl Session {
+    /// Starts a session of 1280 × 800 for the rig's user.
+    ///
+    /// # Errors
+    /// If the compositor does not come up.
+    pub fn start(rig: &Rig) -> io::Result<Self> {
+        let run = rig.dir.join("run");
+        let config = rig.dir.join("sway.conf");
+        fs::write(
+            &config,
+            "output HEADLESS-1 resolution 1280x800\nseat * hide_cursor 0\nfocus_follows_mouse no\n\
+             default_border none\nxwayland disable\n",
+        )?;
+        let log = fs::File::create(rig.dir.join("sway.log"))?;
+        let compositor = rig
+            .command("sway")
+            .arg("-c")
+            .arg(&config)
+            .env("WLR_BACKENDS", "headless")
+            .env("WLR_RENDERER", "pixman")
+            .env("WLR_LIBINPUT_NO_DEVICES", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()?;
+        let found = wait_for("the compositor", || {
+            let names: Vec<String> =
+                fs::read_dir(&run)?.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+            let control = names.iter().find(|n| n.starts_with("sway-ipc")).cloned();
+            let display = names.iter().find(|n| n.starts_with("wayland-") && !n.ends_with(".lock")).cloned();
+            Ok(control.zip(display))
+        });
+        let (control, display) = found?;
+        Ok(Self { compositor, display, control: run.join(control), run })
+    }
+
+    /// Puts the session into a command's environment.
+    pub fn enter<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command
+            .env("WAYLAND_DISPLAY", &self.display)
+            .env("SWAYSOCK", &self.control)
+            .env("XDG_RUNTIME_DIR", &self.run)
+            .env("XDG_SESSION_TYPE", "wayland")
+            .env("XDG_CURRENT_DESKTOP", "sway")
+            .env("GDK_BACKEND", "wayland")
+            .env("LIBGL_ALWAYS_SOFTWARE", "1")
+    }
+
+    /// Runs a command in the session to its end.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn run(&self, rig: &Rig, argv: &[&str]) -> io::Result<String> {
+        let (program, args) = argv.split_first().ok_or_else(|| io::Error::other("no command"))?;
+        let out = self.enter(rig.command(program).args(args)).stdin(Stdio::null()).output()?;
+        Ok(String::from_utf8_lossy(&out.stdout).into_owned())
+    }
+
+    /// Starts a command in the session.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn launch(&self, rig: &Rig, argv: &[&str]) -> io::Result<Child> {
+        let (program, args) = argv.split_first().ok_or_else(|| io::Error::other("no command"))?;
+        let log = fs::OpenOptions::new().create(true).append(true).open(rig.dir.join("apps.log"))?;
+        self.enter(rig.command(program).args(args))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+    }
+
+    /// Starts a program under Postern in the session.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn launch_sandboxed(&self, rig: &Rig, options: &[&str], argv: &[&str]) -> io::Result<Child> {
+        let postern = rig.postern.to_string_lossy();
+        let mut all = vec![&*postern, "run"];
+        all.extend(options);
+        all.push("--");
+        all.extend(argv);
+        self.launch(rig, &all)
+    }
+
+    /// Sends a command to the compositor.
+    ///
+    /// # Errors
+    /// If that is not possible.
+    pub fn message(&self, rig: &Rig, words: &[&str]) -> io::Result<Value> {
+        let mut argv = vec!["swaymsg", "-r"];
+        argv.extend(words);
+        Ok(serde_json::from_str(&self.run(rig, &argv)?).unwrap_or(Value::Null))
+    }
+
+    /// The windows.
+    ///
+    /// # Errors
+    /// If the compositor does not answer.
+    pub fn windows(&self, rig: &Rig) -> io::Result<Vec<Window>> {
+        fn walk(node: &Value, found: &mut Vec<Window>) {
+            let children =
+                ["nodes", "floating_nodes"].into_iter().filter_map(|k| node.get(k)?.as_array()).flatten();
+            let number =
+                |v: Option<&Value>| usize::try_from(v.and_then(Value::as_i64).unwrap_or(0)).unwrap_or(0);
+            if let Some(pid) = node.get("pid").and_then(Value::as_u64).filter(|_| node.get("shell").is_some())
+            {
+                let rect = node.get("rect");
+                let side = |k: &str| number(rect.and_then(|r| r.get(k)));
+                found.push(Window {
+                    title: node.get("name").and_then(Value::as_str).unwrap_or("").to_owned(),
+                    pid: u32::try_from(pid).unwrap_or(0),
+                    rect: [side("x"), side("y"), side("width"), side("height")],
+                    id: node.get("id").and_then(Value::as_u64).unwrap_or(0),
+                });
+            }
+            for child in children {
+                walk(child, found);
+            }
+        }
+        let mut found = Vec::new();
+        walk(&self.message(rig, &["-t", "get_tree"])?, &mut found);
+        Ok(found)
+    }
+
+    /// Waits for a window whose title contains `title`.
+    ///
+    /// # Errors
+    /// If none comes in time.
+    pub fn wait_window(&self, rig: &Rig, title: &str) -> io::Result<Window> {
+        wait_for(&format!("a window with “{title}” in its title"), || {
+            Ok(self
+                .windows(rig)?
+                .into_iter()
+                .find(|w| w.title.to_lowercase().contains(&title.to_lowercase())))
+        })
+    }
+
+    /// Waits until a window has painted more than `colours` colours. Returns the screenshot.
+    ///
+    /// # Errors
+    /// If it stays flat.
+    pub fn wait_painted(&self, rig: &Rig, title: &str, colours: usize) -> io::Result<(Window, Picture)> {
+        wait_for(&format!("“{title}” to paint"), || {
+            let window = self.wait_window(rig, title)?;
+            let picture = self.screenshot(rig, &rig.dir.join("run/painted.png"))?;
+            Ok((picture.colours(window.rect) > colours).then_some((window, picture)))
+        })
+    }
+
+    /// Takes a screenshot.
+    ///
+    /// # Errors
+    /// If grim fails.
+    pub fn screenshot(&self, rig: &Rig, path: &Path) -> io::Result<Picture> {
+        let target = self.run.join("shot.png");
+        self.run(rig, &["grim", &target.to_string_lossy()])?;
+        fs::copy(&target, path)?;
+        Picture::load(path)
+    }
+
+    /// Clicks with the left button.
+    ///
+    /// # Errors
+    /// If the compositor does not answer.
+    pub fn click(&self, rig: &Rig, x: usize, y: usize) -> io::Result<()> {
+        let (x, y) = (x.to_string(), y.to_string());
+        self.message(rig, &["seat", "-", "cursor", "set", &x, &y])?;
+        std::thread::sleep(Duration::from_millis(150));
+        self.message(rig, &["seat", "-", "cursor", "press", "button1"])?;
+        std::thread::sleep(Duration::from_millis(80));
+        self.message(rig, &["seat", "-", "cursor", "release", "button1"])?;
+        Ok(())
+    }
+
+    /// Types text.
+    ///
+    /// # Errors
+    /// If wtype fails.
+    pub fn type_text(&self, rig: &Rig, text: &str) -> io::Result<()> {
+        self.run(rig, &["wtype", "-d", "20", text]).map(|_| ())
+    }
+
+    /// Presses a key by its xkb name.
+    ///
+    /// # Errors
+    /// If wtype fails.
+    pub fn press(&self, rig: &Rig, key: &str) -> io::Result<()> {
+        self.run(rig, &["wtype", "-k", key]).map(|_| ())
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let _ = self.compositor.kill();
+        let _ = self.compositor.wait();
+    }
+}
