@@ -57,13 +57,34 @@ fn image_file(image: &[u8]) -> Result<OwnedFd, Errno> {
     // know the flag.
     let file = memfd_create(c"postern-libos", flags | MFdFlags::from_bits_retain(nix::libc::MFD_EXEC))
         .or_else(|_| memfd_create(c"postern-libos", flags))?;
-    write_all(&file, image, 0)?;
+    write_all(&file, loaded_part(image), 0)?;
     let seals =
         SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_SEAL;
     fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
     // Open for reading only: a host before 6.7 shares a write-sealed file in no other way.
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
     nix::fcntl::open(path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, nix::sys::stat::Mode::empty())
+}
+
+/// The beginning of an ELF image up to the end of what is loaded of it: symbols and section headers, most of the file,
+/// are of no use to the host and would only have to be copied at each start.
+fn loaded_part(image: &[u8]) -> &[u8] {
+    let word = |at: usize, len: usize| -> Option<usize> {
+        let bytes = image.get(at..at.checked_add(len)?)?;
+        let value = bytes.iter().rev().fold(0u64, |value, byte| value << 8 | u64::from(*byte));
+        usize::try_from(value).ok()
+    };
+    let end = || {
+        let (table, size, count) = (word(32, 8)?, word(54, 2)?, word(56, 2)?);
+        let mut end = table.checked_add(size.checked_mul(count)?)?;
+        for index in 0..count {
+            let header = table.checked_add(index.checked_mul(size)?)?;
+            // Offset and length in the file, of segments of every kind.
+            end = end.max(word(header.checked_add(8)?, 8)?.checked_add(word(header.checked_add(32)?, 8)?)?);
+        }
+        Some(end)
+    };
+    end().and_then(|end| image.get(..end)).unwrap_or(image)
 }
 
 fn write_all(file: &OwnedFd, mut bytes: &[u8], mut at: i64) -> Result<(), Errno> {
