@@ -389,6 +389,7 @@ impl Dentry {
             names.insert_present(name, fresh.clone())
         };
         drop(old);
+        self.mount.added();
         keep(&fresh);
         fresh
     }
@@ -403,6 +404,7 @@ impl Dentry {
             names.insert_absent(name)
         };
         drop(old);
+        self.mount.changed();
         child.forget_names();
     }
 
@@ -430,6 +432,8 @@ impl Dentry {
             covered.flags.fetch_or(DELETED, Ordering::Relaxed);
             covered.forget_names();
         }
+        self.mount.changed();
+        self.mount.added();
     }
 
     /// Two names changed places.
@@ -454,6 +458,7 @@ impl Dentry {
         };
         drop(swap(&to.names, to_name, child));
         drop(swap(&self.names, name, other));
+        self.mount.changed();
     }
 
     /// Forgets what is known of `name`: a cached answer turned out to be wrong.
@@ -474,6 +479,8 @@ impl Dentry {
             }
         };
         drop(old);
+        self.mount.changed();
+        self.mount.added();
     }
 
     /// Breaks the circles of references below a dentry that left the tree.

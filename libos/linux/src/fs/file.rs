@@ -405,7 +405,6 @@ impl Drop for OpenFile {
     fn drop(&mut self) {
         super::lock::released(self);
         super::inotify::closed(self);
-        let ops = self.ops.clone();
-        ops.release(self);
+        self.ops.release(self);
     }
 }

@@ -22,9 +22,12 @@ pub mod path;
 pub mod permission;
 pub mod proc;
 pub mod random;
+pub mod shortcut;
 pub mod stream;
 pub mod synthetic;
 pub mod sysfs;
+#[cfg(test)]
+mod tests;
 pub mod tmpfs;
 
 pub use descriptor::FdTable;

@@ -1,5 +1,6 @@
 //! open(2) and its relatives.
 
+use super::calls::PathArgument;
 use super::dentry::Dentry;
 use super::directory::PathFile;
 use super::file::{flags, mode};
@@ -188,11 +189,12 @@ fn finish(thread: &Thread, dentry: &Arc<Dentry>, status: u32, created: bool) -> 
     }
     let truncate = status & flags::O_TRUNC != 0 && kind == mode::S_IFREG && !created;
     if !created {
-        let wanted = wanted(status) | if truncate { permission::WRITE } else { 0 };
-        permission::check(&thread.process, &*dentry.inode, wanted)?;
+        // As on a file system that is read-only itself, this comes before permissions.
         if (writes || truncate) && dentry.mount.read_only && matches!(kind, mode::S_IFREG | mode::S_IFDIR) {
             return Err(Errno::EROFS);
         }
+        let wanted = wanted(status) | if truncate { permission::WRITE } else { 0 };
+        permission::check(&thread.process, &*dentry.inode, wanted)?;
     }
     let keep =
         status & !(flags::O_CREAT | flags::O_EXCL | flags::O_NOCTTY | flags::O_TRUNC | flags::O_CLOEXEC);
@@ -215,6 +217,9 @@ fn finish(thread: &Thread, dentry: &Arc<Dentry>, status: u32, created: bool) -> 
 /// # Errors
 /// As openat(2).
 pub fn open_path(thread: &Thread, fd: i32, path: &[u8], status: u32, bits: u32) -> Result<Arc<OpenFile>> {
+    if path.first() == Some(&b'/') {
+        return open_at(thread, &mut Walk::new(thread), super::path::root()?, path, status, bits);
+    }
     let base = base(&thread.process, fd, path)?;
     open_at(thread, &mut Walk::new(thread), &base, path, status, bits)
 }
@@ -225,7 +230,7 @@ fn install(call: &Call<'_>, file: Arc<OpenFile>, status: u32) -> Result<u64> {
 }
 
 fn open_call(call: &Call<'_>, fd: i32, path_at: usize, status: u32, bits: u32) -> Result<u64> {
-    let path = call.path(path_at)?;
+    let path = PathArgument::read(call, path_at)?;
     let file = open_path(call.thread, fd, &path, status, bits)?;
     install(call, file, status)
 }

@@ -3,7 +3,8 @@
 use super::dentry::{Dentry, Known};
 use super::file::mode;
 use super::inode::{Hint, Link};
-use super::permission;
+use super::mount::Cache;
+use super::{permission, shortcut};
 use crate::task::{Process, Thread};
 use crate::{Errno, Once, Result};
 use alloc::borrow::Cow;
@@ -57,6 +58,36 @@ pub struct Walk<'a> {
     pub one_mount: bool,
     /// Only what is in the cache counts (`RESOLVE_CACHED`).
     pub cached_only: bool,
+    trail: Trail,
+}
+
+/// What was passed on the way, as far as it matters for remembering the whole path.
+struct Trail {
+    /// Everybody may pass, and nobody but the family changes what is there.
+    plain: bool,
+    /// The mount that was passed beside that of the root: its address, or 0.
+    other: usize,
+    /// The directory where a name was missing.
+    missing: Option<Arc<Dentry>>,
+}
+
+impl Trail {
+    const fn new() -> Self {
+        Self { plain: true, other: 0, missing: None }
+    }
+
+    fn pass(&mut self, dentry: &Arc<Dentry>) {
+        if dentry.mount.cache != Cache::Forever {
+            self.plain = false;
+            return;
+        }
+        let at = Arc::as_ptr(&dentry.mount).addr();
+        if root().is_ok_and(|root| Arc::as_ptr(&root.mount).addr() == at) || self.other == at {
+            return;
+        }
+        self.plain &= self.other == 0;
+        self.other = at;
+    }
 }
 
 /// How a path ends.
@@ -111,6 +142,7 @@ impl<'a> Walk<'a> {
             beneath: None,
             one_mount: false,
             cached_only: false,
+            trail: Trail::new(),
         }
     }
 
@@ -119,6 +151,42 @@ impl<'a> Walk<'a> {
     /// # Errors
     /// As path_resolution(7).
     pub fn find(&mut self, base: &Arc<Dentry>, path: &[u8], follow: bool) -> Result<Arc<Dentry>> {
+        if self.is_limited() {
+            return self.walk(base, path, follow);
+        }
+        match shortcut::find(base, path, follow) {
+            Known::Present(dentry) => return Ok(dentry),
+            Known::Absent => return Err(Errno::ENOENT),
+            Known::Unknown => {}
+        }
+        let events = super::mount::events();
+        self.trail = Trail::new();
+        let found = self.walk(base, path, follow);
+        if self.trail.plain {
+            let (end, exists) = match &found {
+                Ok(dentry) => (Some(dentry.clone()), true),
+                Err(Errno::ENOENT) => (self.trail.missing.take(), false),
+                Err(_) => (None, false),
+            };
+            // The mount that was passed must be the one that the entry watches.
+            let other = self.trail.other;
+            if let Some(end) = end.filter(|e| other == 0 || Arc::as_ptr(&e.mount).addr() == other) {
+                shortcut::remember(base, path, follow, &end, exists, events);
+            }
+        }
+        found
+    }
+
+    fn is_limited(&self) -> bool {
+        self.no_links
+            || self.no_magic_links
+            || self.beneath.is_some()
+            || self.one_mount
+            || self.cached_only
+            || self.links > 0
+    }
+
+    fn walk(&mut self, base: &Arc<Dentry>, path: &[u8], follow: bool) -> Result<Arc<Dentry>> {
         match self.run(base, path, false, follow)? {
             End::File(dentry) => Ok(dentry),
             End::Parent(_) => Err(Errno::ENOENT),
@@ -172,6 +240,8 @@ impl<'a> Walk<'a> {
                 return Err(Errno::ENOTDIR);
             }
             permission::check(&self.thread.process, &*here.inode, permission::EXECUTE)?;
+            self.trail.plain &= here.inode.mode() & 0o111 == 0o111;
+            self.trail.pass(&here);
             if want_parent && last {
                 let kind = match name {
                     b"." => Last::Dot,
@@ -201,11 +271,15 @@ impl<'a> Walk<'a> {
                 }
                 _ => {}
             }
-            let child = self.step(&here, name, after)?.ok_or(Errno::ENOENT)?;
+            let Some(child) = self.step(&here, name, after)? else {
+                self.trail.missing = Some(here);
+                return Err(Errno::ENOENT);
+            };
             if child.inode.kind() == mode::S_IFLNK && (!last || follow || slash) {
                 self.count_link()?;
                 match child.inode.follow(&child)? {
                     Link::Jump(target) => {
+                        self.trail.plain = false;
                         if self.no_magic_links || self.beneath.is_some() {
                             return Err(Errno::ELOOP);
                         }
@@ -238,6 +312,9 @@ impl<'a> Walk<'a> {
                 return Err(Errno::ENOTDIR);
             }
             here = child;
+            if last {
+                self.trail.pass(&here);
+            }
             at = next;
         }
     }

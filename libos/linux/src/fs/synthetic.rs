@@ -53,7 +53,7 @@ pub enum Body {
     Jump(Maker<Vec<u8>>, Maker<Arc<Dentry>>),
     /// A character device.
     Device(u64),
-    /// A file whose open descriptors are others' (/proc/PID/fd/N of a pipe).
+    /// A file that opens as what is open elsewhere (/proc/PID/fd/N of a pipe); its type comes with the permission bits.
     Opens(Maker<Arc<OpenFile>>),
 }
 
@@ -81,7 +81,8 @@ impl Node {
     pub fn numbered(dev: u64, ino: u64, bits: u32, owner: [u32; 2], body: Body) -> Arc<Self> {
         let kind = match &body {
             Body::Tree(_) | Body::Names(_) => mode::S_IFDIR,
-            Body::Text(_) | Body::Control(..) | Body::Fixed(_) | Body::Opens(_) => mode::S_IFREG,
+            Body::Text(_) | Body::Control(..) | Body::Fixed(_) => mode::S_IFREG,
+            Body::Opens(_) => 0,
             Body::Link(_) | Body::Jump(..) => mode::S_IFLNK,
             Body::Device(_) => mode::S_IFCHR,
         };
@@ -137,7 +138,7 @@ impl Inode for Node {
             uid,
             gid,
             rdev: if let Body::Device(number) = self.body { number } else { 0 },
-            size: 0,
+            size: if self.bits == self.bits & !0o77 && matches!(self.body, Body::Jump(..)) { 64 } else { 0 },
             blksize: 1024,
             blocks: 0,
             atime: started,

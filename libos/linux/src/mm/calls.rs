@@ -40,6 +40,7 @@ pub fn mmap(call: &mut Call<'_>) -> Result<u64> {
         if shared && prot & bits::PROT_WRITE != 0 && !file.is_writable() {
             return Err(Errno::EACCES);
         }
+        file.ops.check_mapping(shared, prot & bits::PROT_WRITE != 0)?;
         if offset.checked_add(len as u64).is_none() {
             return Err(Errno::EOVERFLOW);
         }

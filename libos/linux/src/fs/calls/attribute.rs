@@ -16,6 +16,9 @@ fn apply(dentry: &Arc<Dentry>, change: &Change) -> Result<u64> {
         return Err(Errno::EROFS);
     }
     dentry.inode.set_attributes(dentry, change)?;
+    if dentry.is_directory() && (change.mode.is_some() || change.uid.is_some() || change.gid.is_some()) {
+        dentry.mount.changed();
+    }
     inotify::file(dentry, if change.size.is_some() { event::MODIFY } else { event::ATTRIB });
     Ok(0)
 }

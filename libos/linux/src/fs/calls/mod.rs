@@ -18,6 +18,8 @@ use super::{dentry_of, open};
 use crate::call::Call;
 use crate::{Errno, Result};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
+use postern_pal::user;
 
 /// Do not follow a symbolic link at the end.
 pub const AT_SYMLINK_NOFOLLOW: u32 = 0x100;
@@ -35,11 +37,60 @@ pub const AT_EMPTY_PATH: u32 = 0x1000;
 /// Descriptor that stands for the working directory.
 pub const AT_FDCWD: i32 = -100;
 
+/// A path argument, without an allocation where it is short.
+pub struct PathArgument {
+    short: [u8; PathArgument::SHORT],
+    len: usize,
+    long: Vec<u8>,
+}
+
+impl PathArgument {
+    const SHORT: usize = 128;
+
+    /// An empty path.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { short: [0; Self::SHORT], len: 0, long: Vec::new() }
+    }
+
+    /// Reads the path that argument `index` points to.
+    ///
+    /// # Errors
+    /// `EFAULT`; `ENAMETOOLONG`.
+    #[inline]
+    pub fn read(call: &Call<'_>, index: usize) -> Result<Self> {
+        const PAGE: usize = 4096;
+        let mut path = Self::empty();
+        let at = call.word(index);
+        // Never past the page that the string may end in.
+        let room = (PAGE - at % PAGE).min(Self::SHORT);
+        let part = path.short.get_mut(..room).unwrap_or(&mut []);
+        user::read_bytes(at, part)?;
+        match part.iter().position(|b| *b == 0) {
+            Some(end) => path.len = end,
+            None => path.long = call.path(index)?,
+        }
+        Ok(path)
+    }
+}
+
+impl core::ops::Deref for PathArgument {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        if self.long.is_empty() { self.short.get(..self.len).unwrap_or(&[]) } else { &self.long }
+    }
+}
+
 /// The file that `path` names, seen from descriptor `fd`.
 ///
 /// # Errors
 /// As path_resolution(7).
 pub fn find(call: &Call<'_>, fd: i32, path: &[u8], follow: bool) -> Result<Arc<Dentry>> {
+    if path.first() == Some(&b'/') {
+        return Walk::new(call.thread).find(super::path::root()?, path, follow);
+    }
     let base = open::base(call.process(), fd, path)?;
     Walk::new(call.thread).find(&base, path, follow)
 }

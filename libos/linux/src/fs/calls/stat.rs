@@ -1,6 +1,6 @@
 //! stat(2) and its relatives; access(2); readlink(2).
 
-use super::{AT_EACCESS, AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_SYMLINK_NOFOLLOW, find};
+use super::{AT_EACCESS, AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_SYMLINK_NOFOLLOW, PathArgument, find};
 use crate::call::{Call, done};
 use crate::fs::dentry::Dentry;
 use crate::fs::file::mode;
@@ -50,7 +50,7 @@ fn metadata_at(call: &Call<'_>, fd: i32, path: &[u8], flags: u32) -> Result<Meta
 /// # Errors
 /// As the manual page says.
 pub fn stat(call: &mut Call<'_>) -> Result<u64> {
-    let path = call.path(0)?;
+    let path = PathArgument::read(call, 0)?;
     let meta = find(call, AT_FDCWD, &path, true)?.inode.metadata()?;
     write_stat(call.word(1), &meta)
 }
@@ -60,7 +60,7 @@ pub fn stat(call: &mut Call<'_>) -> Result<u64> {
 /// # Errors
 /// As the manual page says.
 pub fn lstat(call: &mut Call<'_>) -> Result<u64> {
-    let path = call.path(0)?;
+    let path = PathArgument::read(call, 0)?;
     let meta = find(call, AT_FDCWD, &path, false)?.inode.metadata()?;
     write_stat(call.word(1), &meta)
 }
@@ -89,11 +89,11 @@ pub fn newfstatat(call: &mut Call<'_>) -> Result<u64> {
 }
 
 /// The path of argument `index`; with `AT_EMPTY_PATH` a null pointer is an empty path.
-fn path_or_empty(call: &Call<'_>, index: usize, flags: u32) -> Result<alloc::vec::Vec<u8>> {
+fn path_or_empty(call: &Call<'_>, index: usize, flags: u32) -> Result<PathArgument> {
     if flags & AT_EMPTY_PATH != 0 && call.word(index) == 0 {
-        return Ok(alloc::vec::Vec::new());
+        return Ok(PathArgument::empty());
     }
-    call.path(index)
+    PathArgument::read(call, index)
 }
 
 /// statx(2).
@@ -164,7 +164,7 @@ fn access_at(call: &Call<'_>, fd: i32, path_at: usize, wanted: u32, flags: u32) 
     if wanted & !7 != 0 || flags & !(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0 {
         return Err(Errno::EINVAL);
     }
-    let path = call.path(path_at)?;
+    let path = PathArgument::read(call, path_at)?;
     let dentry = match super::find_at(call, fd, &path, flags) {
         // A pipe or socket, by its descriptor.
         Err(Errno::ENOENT) if path.is_empty() && flags & AT_EMPTY_PATH != 0 => return Ok(0),
@@ -199,7 +199,7 @@ pub fn faccessat2(call: &mut Call<'_>) -> Result<u64> {
 
 fn read_link(call: &Call<'_>, fd: i32, path_at: usize, at: usize, size: i32) -> Result<u64> {
     let size = usize::try_from(size).ok().filter(|s| *s > 0).ok_or(Errno::EINVAL)?;
-    let path = call.path(path_at)?;
+    let path = PathArgument::read(call, path_at)?;
     let dentry = if path.is_empty() {
         // An O_PATH descriptor of the link itself.
         super::find_at(call, fd, &path, AT_EMPTY_PATH)?
@@ -220,7 +220,7 @@ fn read_link(call: &Call<'_>, fd: i32, path_at: usize, at: usize, size: i32) -> 
 /// # Errors
 /// As the manual page says.
 pub fn readlink(call: &mut Call<'_>) -> Result<u64> {
-    if call.path(0)?.is_empty() {
+    if PathArgument::read(call, 0)?.is_empty() {
         return Err(Errno::ENOENT);
     }
     read_link(call, AT_FDCWD, 0, call.word(1), call.int(2))

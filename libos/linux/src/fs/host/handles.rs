@@ -131,7 +131,7 @@ impl HostInode {
 
     /// Its last name is gone: its handles need not be kept.
     pub(super) fn drop_idle_handles(&self) {
-        if self.opens.load(Ordering::Acquire) == 0 && self.cached.lock().attributes.nlink == 0 {
+        if self.opens.load(Ordering::Acquire) == 0 && self.nameless.load(Ordering::Acquire) {
             let handles = core::mem::take(&mut *self.handles.lock());
             drop(handles);
         }

@@ -13,7 +13,7 @@ use crate::{Errno, Mutex, Once, Result};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::any::Any;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use postern_abi::calls::{Downcall, set};
 use postern_abi::message::{Attributes, split_record};
 use postern_pal::{clock, gate};
@@ -38,6 +38,8 @@ pub struct HostInode {
     pub(super) handles: Mutex<Handles>,
     /// Open files that use its handles.
     pub(super) opens: AtomicU32,
+    /// The last name is gone: handles go with the last open file.
+    pub(super) nameless: AtomicBool,
     /// Held during appends.
     pub(super) append: Mutex<()>,
     fifo: Once<Arc<Fifo>>,
@@ -61,6 +63,7 @@ impl HostInode {
             alias: Mutex::new(Weak::new()),
             handles: Mutex::new(Handles::default()),
             opens: AtomicU32::new(0),
+            nameless: AtomicBool::new(false),
             append: Mutex::new(()),
             fifo: Once::new(),
             socket: Mutex::new(None),
@@ -125,6 +128,7 @@ impl HostInode {
         let mut cached = self.cached.lock();
         let links = &mut cached.attributes.nlink;
         *links = if self.is_kind(mode::S_IFDIR) { 0 } else { links.saturating_sub(1) };
+        self.nameless.store(*links == 0, Ordering::Release);
     }
 }
 

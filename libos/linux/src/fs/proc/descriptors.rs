@@ -69,7 +69,7 @@ fn target(subject: &Subject, fd: i32) -> Result<Arc<Dentry>> {
     let mount = nowhere();
     let open = move || Ok(file.clone());
     let owner = [meta.uid, meta.gid];
-    let node = Node::numbered(mount.dev, meta.ino, meta.mode & 0o7777, owner, Body::Opens(Box::new(open)));
+    let node = Node::numbered(mount.dev, meta.ino, meta.mode, owner, Body::Opens(Box::new(open)));
     Ok(Dentry::unattached(mount, node, &text))
 }
 
@@ -80,7 +80,13 @@ impl Descriptors {
         let jump = move || target(&for_jump, fd);
         let bits = u32::from(file.is_readable()) * 0o500 | u32::from(file.is_writable()) * 0o300;
         let ino = number(self.subject.tid, 0xff) | (u64::from(fd.unsigned_abs()) << 40);
-        Node::numbered(self.dev, ino, bits, [0, 0], Body::Jump(Box::new(text), Box::new(jump)))
+        Node::numbered(
+            self.dev,
+            ino,
+            bits,
+            super::process::owner(&self.subject),
+            Body::Jump(Box::new(text), Box::new(jump)),
+        )
     }
 
     fn info_node(&self, fd: i32) -> Arc<Node> {

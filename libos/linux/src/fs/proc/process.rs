@@ -88,7 +88,8 @@ const OTHERS: &[(&str, u32)] = &[
 /// Kept for those who set it and read it back; nothing here is killed by it.
 static OOM_SCORE_ADJ: AtomicI32 = AtomicI32::new(0);
 
-fn owner(subject: &Subject) -> [u32; 2] {
+/// Whom the files of a process belong to.
+pub(super) fn owner(subject: &Subject) -> [u32; 2] {
     subject.process().map_or(ROOT, |process| {
         let identity = process.identity.lock();
         [identity.euid, identity.egid]
