@@ -50,8 +50,11 @@ const FP_HEADER_END: usize = 576;
 const MAGIC1: u32 = 0x4650_5853;
 const MAGIC2: u32 = 0x4650_5845;
 
-/// One past the highest address that `iretq` accepts as app code.
-const CODE_END: u64 = 0x7fff_ffff_f000;
+/// Whether app code can be at an address. `iretq` faults on the way out for addresses that are not canonical, and what
+/// is in the kernel half is no code of the app.
+fn is_code(address: u64) -> bool {
+    usize::try_from(address).is_ok_and(|address| user::is_user_range(address, 1))
+}
 
 /// The floating-point state that a program starts with.
 const FP_INITIAL: [u8; FP_HEADER_END] = {
@@ -76,7 +79,7 @@ pub(super) fn build(
     action: &Action,
     mask: u64,
 ) -> Result<()> {
-    if action.flags & action_flag::RESTORER == 0 || action.handler >= CODE_END {
+    if action.flags & action_flag::RESTORER == 0 || !is_code(action.handler) {
         return Err(Errno::EFAULT);
     }
     let mut stack = thread.signals.alt_stack.lock();
@@ -213,7 +216,7 @@ fn restore(call: &mut Call<'_>) -> Result<()> {
     call.frame.flags |= flag::FULL;
     // As the kernel does, without caring whether it works: the frame may come from another stack.
     let _ = call.thread.signals.alt_stack.lock().set([s0, s1, s2], call.frame.rsp);
-    if call.frame.rip >= CODE_END { Err(Errno::EFAULT) } else { Ok(()) }
+    if is_code(call.frame.rip) { Ok(()) } else { Err(Errno::EFAULT) }
 }
 
 /// rt_sigreturn(2). A bad frame is a SIGSEGV.
@@ -222,7 +225,10 @@ fn restore(call: &mut Call<'_>) -> Result<()> {
 /// None.
 pub fn rt_sigreturn(call: &mut Call<'_>) -> Result<u64> {
     if restore(call).is_err() {
-        call.frame.rip = call.frame.rip.min(CODE_END - 1);
+        if !is_code(call.frame.rip) {
+            // Never returned to: the signal's handler, if it has one, may see it.
+            call.frame.rip = 0;
+        }
         super::send::force(call.thread, Info::kernel(sig::SEGV));
     }
     // Neither restarted nor changed by the dispatcher: rax is what the frame said.

@@ -3,7 +3,7 @@
 use super::calls;
 use crate::call::Call;
 use crate::fs::file::flags;
-use crate::fs::{FileOps, Metadata, OpenFile, Poll};
+use crate::fs::{self, FileOps, Metadata, OpenFile, Poll};
 use crate::ipc::{self, DEV_ANONYMOUS};
 use crate::task::process::{self, Process};
 use crate::wait::WaitQueue;
@@ -36,8 +36,15 @@ impl FileOps for PidFd {
     }
 }
 
-fn target(file: &OpenFile) -> Result<&Arc<Process>> {
-    file.ops.as_any().downcast_ref::<PidFd>().map(|fd| &fd.process).ok_or(Errno::EBADF)
+/// The process that a descriptor stands for. As on Linux, that is also what an open directory of /proc does.
+fn target(file: &OpenFile) -> Result<Arc<Process>> {
+    if let Some(fd) = file.ops.as_any().downcast_ref::<PidFd>() {
+        return Ok(fd.process.clone());
+    }
+    let path = fs::dentry_of(file).ok_or(Errno::EBADF)?.absolute_path();
+    let name = path.strip_prefix(b"/proc/").and_then(|name| core::str::from_utf8(name).ok());
+    let pid = name.and_then(|name| name.parse().ok()).ok_or(Errno::EBADF)?;
+    process::find(pid).ok_or(Errno::ESRCH)
 }
 
 /// The id of the process that `fd` stands for.
@@ -83,6 +90,6 @@ pub fn pidfd_send_signal(call: &mut Call<'_>) -> Result<u64> {
     if process.has_ended() {
         return Err(Errno::ESRCH);
     }
-    let info = calls::pidfd_info(call, process)?;
-    calls::send_info(call, process, info)
+    let info = calls::pidfd_info(call, &process)?;
+    calls::send_info(call, &process, info)
 }

@@ -29,6 +29,16 @@ fn target(call: &Call<'_>, index: usize) -> Result<Arc<Thread>> {
     }
 }
 
+/// As [`target`], for questions: process 1 is nobody here, but it is scheduled as all others are.
+fn asked(call: &Call<'_>, index: usize) -> Result<Arc<Thread>> {
+    if call.int(index) == 1 { Ok(call.thread.clone()) } else { target(call, index) }
+}
+
+/// As `target`, where a negative id is one that does not exist.
+fn existing(found: Result<Arc<Thread>>, id: i32) -> Result<Arc<Thread>> {
+    if id < 0 { Err(Errno::ESRCH) } else { found }
+}
+
 /// The processors of the app as a bit set.
 fn all_processors() -> u64 {
     1u64.checked_shl(super::cpus()).map_or(u64::MAX, |bit| bit - 1)
@@ -59,7 +69,7 @@ pub fn sched_getaffinity(call: &mut Call<'_>) -> Result<u64> {
     if len < SIZE || len % SIZE != 0 {
         return Err(Errno::EINVAL);
     }
-    let thread = target(call, 0)?;
+    let thread = existing(asked(call, 0), call.int(0))?;
     let set = match thread.settings.affinity.load(Ordering::Relaxed) {
         0 => all_processors(),
         set => set,
@@ -73,7 +83,7 @@ pub fn sched_getaffinity(call: &mut Call<'_>) -> Result<u64> {
 /// # Errors
 /// As the manual page says.
 pub fn sched_setaffinity(call: &mut Call<'_>) -> Result<u64> {
-    let thread = target(call, 0)?;
+    let thread = existing(target(call, 0), call.int(0))?;
     let mut set = [0u8; 8];
     let len = call.word(1).min(set.len());
     user::read_bytes(call.word(2), set.get_mut(..len).ok_or(Errno::EINVAL)?)?;
@@ -121,7 +131,7 @@ pub fn sched_setscheduler(call: &mut Call<'_>) -> Result<u64> {
 /// # Errors
 /// As the manual page says.
 pub fn sched_getscheduler(call: &mut Call<'_>) -> Result<u64> {
-    Ok(target(call, 0)?.settings.policy.load(Ordering::Relaxed).into())
+    Ok(asked(call, 0)?.settings.policy.load(Ordering::Relaxed).into())
 }
 
 /// sched_setparam(2).
@@ -141,7 +151,7 @@ pub fn sched_setparam(call: &mut Call<'_>) -> Result<u64> {
 /// # Errors
 /// As the manual page says.
 pub fn sched_getparam(call: &mut Call<'_>) -> Result<u64> {
-    let priority = target(call, 0)?.settings.priority.load(Ordering::Relaxed);
+    let priority = asked(call, 0)?.settings.priority.load(Ordering::Relaxed);
     user::write(call.word(1), &priority)?;
     Ok(0)
 }
@@ -175,7 +185,7 @@ pub fn sched_get_priority_min(call: &mut Call<'_>) -> Result<u64> {
 /// # Errors
 /// As the manual page says.
 pub fn sched_rr_get_interval(call: &mut Call<'_>) -> Result<u64> {
-    let policy = target(call, 0)?.settings.policy.load(Ordering::Relaxed) & !RESET_ON_FORK;
+    let policy = asked(call, 0)?.settings.policy.load(Ordering::Relaxed) & !RESET_ON_FORK;
     let nanos = match policy {
         POLICY_FIFO => 0,
         POLICY_RR => 100_000_000,

@@ -46,11 +46,17 @@ fn target(call: &Call<'_>, index: usize) -> Result<Arc<Process>> {
     }
 }
 
+/// Process 1 is nobody here: the leader of its own group and session.
+const NOBODY: u32 = 1;
+
 /// getpgid(2).
 ///
 /// # Errors
 /// `ESRCH`.
 pub fn getpgid(call: &mut Call<'_>) -> Result<u64> {
+    if call.uint(0) == NOBODY {
+        return Ok(NOBODY.into());
+    }
     Ok(target(call, 0)?.group.load(Ordering::Relaxed).into())
 }
 
@@ -59,6 +65,9 @@ pub fn getpgid(call: &mut Call<'_>) -> Result<u64> {
 /// # Errors
 /// `ESRCH`.
 pub fn getsid(call: &mut Call<'_>) -> Result<u64> {
+    if call.uint(0) == NOBODY {
+        return Ok(NOBODY.into());
+    }
     Ok(target(call, 0)?.session.load(Ordering::Relaxed).into())
 }
 
