@@ -6,8 +6,12 @@
 #![forbid(unsafe_code)]
 
 pub mod picture;
+pub mod pointer;
+pub mod processes;
 pub mod rig;
 pub mod session;
+pub mod terminal;
 
 pub use rig::{Outcome, Rig};
 pub use session::Session;
+pub use terminal::Terminal;

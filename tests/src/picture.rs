@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 /// An RGB picture.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Picture {
     /// Pixels in a line.
     pub width: usize,
@@ -31,6 +32,20 @@ impl Picture {
             .collect();
         let side = |v: u32| usize::try_from(v).unwrap_or(0);
         Ok(Self { width: side(info.width), height: side(info.height), rgb })
+    }
+
+    /// Writes a PNG file.
+    ///
+    /// # Errors
+    /// If that is not possible.
+    pub fn save(&self, path: &Path) -> io::Result<()> {
+        let side = |v: usize| u32::try_from(v).map_err(io::Error::other);
+        let file = io::BufWriter::new(std::fs::File::create(path)?);
+        let mut encoder = png::Encoder::new(file, side(self.width)?, side(self.height)?);
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.set_depth(png::BitDepth::Eight);
+        let mut writer = encoder.write_header().map_err(io::Error::other)?;
+        writer.write_image_data(&self.rgb.concat()).map_err(io::Error::other)
     }
 
     /// The pixel at a place.

@@ -2,8 +2,10 @@
 //! commands and looked at with grim.
 
 use crate::picture::Picture;
+use crate::pointer::{LEFT, Pointer};
 use crate::rig::Rig;
 use serde_json::Value;
+use std::cell::RefCell;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,6 +21,7 @@ pub struct Session {
     display: String,
     control: PathBuf,
     run: PathBuf,
+    pointer: RefCell<Pointer>,
 }
 
 /// A window, as the compositor sees it.
@@ -26,6 +29,8 @@ pub struct Session {
 pub struct Window {
     /// Title.
     pub title: String,
+    /// Application id.
+    pub app_id: String,
     /// Process id of its client.
     pub pid: u32,
     /// Content: x, y, width, height.
@@ -81,10 +86,13 @@ impl Session {
                 fs::read_dir(&run)?.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
             let control = names.iter().find(|n| n.starts_with("sway-ipc")).cloned();
             let display = names.iter().find(|n| n.starts_with("wayland-") && !n.ends_with(".lock")).cloned();
-            Ok(control.zip(display))
+            let Some((control, display)) = control.zip(display) else { return Ok(None) };
+            // The socket may be there a moment before the compositor answers on it.
+            let pointer = Pointer::connect(&run.join(&display), (1280, 800)).ok();
+            Ok(pointer.map(|pointer| (control, display, pointer)))
         });
-        let (control, display) = found?;
-        Ok(Self { compositor, display, control: run.join(control), run })
+        let (control, display, pointer) = found?;
+        Ok(Self { compositor, display, control: run.join(control), run, pointer: RefCell::new(pointer) })
     }
 
     /// Puts the session into a command's environment.
@@ -162,6 +170,7 @@ impl Session {
                 let side = |k: &str| number(rect.and_then(|r| r.get(k)));
                 found.push(Window {
                     title: node.get("name").and_then(Value::as_str).unwrap_or("").to_owned(),
+                    app_id: node.get("app_id").and_then(Value::as_str).unwrap_or("").to_owned(),
                     pid: u32::try_from(pid).unwrap_or(0),
                     rect: [side("x"), side("y"), side("width"), side("height")],
                     id: node.get("id").and_then(Value::as_u64).unwrap_or(0),
@@ -197,7 +206,25 @@ impl Session {
         wait_for(&format!("“{title}” to paint"), || {
             let window = self.wait_window(rig, title)?;
             let picture = self.screenshot(rig, &rig.dir.join("run/painted.png"))?;
+            // The window may have been resized meanwhile.
+            let window = self.wait_window(rig, title).unwrap_or(window);
             Ok((picture.colours(window.rect) > colours).then_some((window, picture)))
+        })
+    }
+
+    /// Waits until two screenshots half a second apart are equal. Returns the last.
+    ///
+    /// # Errors
+    /// If the screen never rests.
+    pub fn settled(&self, rig: &Rig) -> io::Result<Picture> {
+        let path = rig.dir.join("run/settled.png");
+        let mut last = self.screenshot(rig, &path)?;
+        wait_for("the screen to rest", || {
+            std::thread::sleep(Duration::from_millis(500));
+            let next = self.screenshot(rig, &path)?;
+            let rests = next == last;
+            last = next;
+            Ok(rests.then(|| last.clone()))
         })
     }
 
@@ -215,31 +242,39 @@ impl Session {
     /// Clicks with the left button.
     ///
     /// # Errors
-    /// If the compositor does not answer.
-    pub fn click(&self, rig: &Rig, x: usize, y: usize) -> io::Result<()> {
-        let (x, y) = (x.to_string(), y.to_string());
-        self.message(rig, &["seat", "-", "cursor", "set", &x, &y])?;
-        std::thread::sleep(Duration::from_millis(150));
-        self.message(rig, &["seat", "-", "cursor", "press", "button1"])?;
-        std::thread::sleep(Duration::from_millis(80));
-        self.message(rig, &["seat", "-", "cursor", "release", "button1"])?;
-        Ok(())
+    /// If the compositor is gone.
+    pub fn click(&self, x: usize, y: usize) -> io::Result<()> {
+        self.click_with(x, y, LEFT)
     }
 
-    /// Types text.
+    /// Clicks with a button, given by its Linux input code.
+    ///
+    /// # Errors
+    /// If the compositor is gone.
+    pub fn click_with(&self, x: usize, y: usize, button: u32) -> io::Result<()> {
+        let side = |v: usize| u32::try_from(v).unwrap_or(0);
+        self.pointer.borrow_mut().click(side(x), side(y), button)
+    }
+
+    /// Types text. The keyboard that types is a new one each time, so apps get a moment to take notice of it.
     ///
     /// # Errors
     /// If wtype fails.
     pub fn type_text(&self, rig: &Rig, text: &str) -> io::Result<()> {
-        self.run(rig, &["wtype", "-d", "20", text]).map(|_| ())
+        self.run(rig, &["wtype", "-s", "600", "-d", "25", text, "-s", "200"]).map(|_| ())
     }
 
-    /// Presses a key by its xkb name.
+    /// Presses a key by its xkb name, with modifiers held (`ctrl`, `shift`, `alt`).
     ///
     /// # Errors
     /// If wtype fails.
-    pub fn press(&self, rig: &Rig, key: &str) -> io::Result<()> {
-        self.run(rig, &["wtype", "-k", key]).map(|_| ())
+    pub fn press(&self, rig: &Rig, modifiers: &[&str], key: &str) -> io::Result<()> {
+        let mut argv = vec!["wtype", "-s", "600"];
+        argv.extend(modifiers.iter().flat_map(|m| ["-M", m]));
+        argv.extend(["-k", key]);
+        argv.extend(modifiers.iter().flat_map(|m| ["-m", m]));
+        argv.extend(["-s", "200"]);
+        self.run(rig, &argv).map(|_| ())
     }
 }
 

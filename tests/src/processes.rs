@@ -1,0 +1,67 @@
+//! Processes of the host, from /proc.
+
+use std::collections::HashSet;
+use std::fs;
+
+/// All processes below a process, itself included.
+#[must_use]
+pub fn tree(root: u32) -> Vec<u32> {
+    let mut parents = Vec::new();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse::<u32>().ok()) else { continue };
+        if let Some(parent) = status_field(pid, "PPid:").and_then(|v| v.parse::<u32>().ok()) {
+            parents.push((pid, parent));
+        }
+    }
+    let mut found = HashSet::from([root]);
+    loop {
+        let before = found.len();
+        found.extend(
+            parents
+                .iter()
+                .filter(|(_, parent)| found.contains(parent))
+                .map(|(pid, _)| *pid)
+                .collect::<Vec<_>>(),
+        );
+        if found.len() == before {
+            break;
+        }
+    }
+    let mut all: Vec<u32> = found.into_iter().collect();
+    all.sort_unstable();
+    all
+}
+
+/// A field of /proc/PID/status.
+#[must_use]
+pub fn status_field(pid: u32, name: &str) -> Option<String> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned())
+}
+
+/// Whether a process is there and no zombie.
+#[must_use]
+pub fn alive(pid: u32) -> bool {
+    status_field(pid, "State:").is_some_and(|state| !state.starts_with('Z'))
+}
+
+/// The command line of a process, with spaces between its words.
+#[must_use]
+pub fn command_line(pid: u32) -> String {
+    let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).replace('\0', " ").trim().to_owned()
+}
+
+/// Proportional memory of a process in KiB.
+#[must_use]
+pub fn pss_kib(pid: u32) -> u64 {
+    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+    let pss = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
+    pss.and_then(|rest| rest.split_whitespace().next()).and_then(|n| n.parse().ok()).unwrap_or(0)
+}
+
+/// Proportional memory of processes together in KiB.
+#[must_use]
+pub fn pss_of(pids: &[u32]) -> u64 {
+    pids.iter().map(|pid| pss_kib(*pid)).sum()
+}
