@@ -9,7 +9,7 @@ use crate::wait::WaitQueue;
 use crate::{Errno, Result};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
-use postern_abi::calls::{Downcall, control, net, notice};
+use postern_abi::calls::{Downcall, control, net};
 use postern_pal::gate::{self, Answer};
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -173,9 +173,4 @@ impl Drop for Stream {
     fn drop(&mut self) {
         let _ = self.control(control::CLOSE, 0);
     }
-}
-
-/// Tells the monitor that the app wanted to listen and could not, for its list of refused requests.
-pub fn report_denied(what: &str) {
-    gate::tell(notice::DENIED, [0; 4], what.as_bytes());
 }

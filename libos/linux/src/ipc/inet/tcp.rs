@@ -3,7 +3,7 @@
 use super::address::Endpoint;
 use super::option::Extras;
 use super::port::Ports;
-use super::stream::{Stream, report_denied};
+use super::stream::Stream;
 use crate::fs::Poll;
 use crate::io::{Sink, Source};
 use crate::ipc::poller;
@@ -26,6 +26,8 @@ const IPPROTO_TCP: i32 = 6;
 const TCP_NODELAY: i32 = 1;
 const TCP_INFO: i32 = 11;
 const MAX_BACKLOG: usize = 4096;
+/// Bytes read ahead of the program, where it asks what there is.
+const AHEAD: usize = 16 << 10;
 /// Default buffers as programs see them.
 const BUFFER: usize = 131_072;
 
@@ -235,7 +237,7 @@ impl TcpSocket {
         let mut count = 0;
         if how.flags & msg::PEEK != 0 {
             if self.ahead.lock().is_empty() {
-                let mut buf = alloc::vec![0; sink.left().min(64 << 10)];
+                let mut buf = alloc::vec![0; AHEAD];
                 let got = far
                     .stream
                     .read(thread, &mut Sink::Kernel(&mut buf, 0), how.nonblocking, deadline)
@@ -244,9 +246,10 @@ impl TcpSocket {
             }
             count = self.ahead.lock().peek(sink, 0, usize::MAX)?;
         } else {
-            let held = !self.ahead.lock().is_empty();
-            if held {
-                count = self.ahead.lock().drain(sink, usize::MAX)?;
+            count += self.ahead.lock().drain(sink, usize::MAX)?;
+            if count > 0 && sink.left() > 0 {
+                // What was not peeked at yet is part of the same stream; an error is told by the next read.
+                count += far.stream.read(thread, sink, true, None).unwrap_or(0);
             }
             let all = how.flags & msg::WAITALL != 0 && !how.nonblocking;
             while count == 0 || (all && sink.left() > 0) {
@@ -323,9 +326,6 @@ impl SocketOps for TcpSocket {
         } else {
             Stream::listen(&local, wanted as u64, &self.queue).map(Arc::new).ok()
         };
-        if host.is_none() && local.is_any() {
-            report_denied("listen\0tcp");
-        }
         *self.phase.lock() = Phase::Listening { backlog: wanted, pending: VecDeque::new(), host };
         self.queue.wake();
         Ok(())
@@ -523,7 +523,7 @@ impl TcpSocket {
         let Some(far) = self.far() else { return 0 };
         let handle: &Handle = &far.stream.watched.handle;
         if self.ahead.lock().is_empty() && far.stream.watched.look(poller::IN) & poller::IN != 0 {
-            let mut buf = alloc::vec![0; 16 << 10];
+            let mut buf = alloc::vec![0; AHEAD];
             if let Ok(got) = handle.read(&mut buf, None) {
                 self.ahead.lock().push(buf.get(..got).unwrap_or(&[]));
             }

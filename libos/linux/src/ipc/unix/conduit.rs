@@ -175,8 +175,23 @@ impl Conduit {
     /// Writes bytes of a stream as far as there is room; the attachment goes with the first of them. `None` = full.
     ///
     /// # Errors
-    /// `EPIPE` where nobody reads; `EFAULT`.
+    /// `EPIPE` where nobody reads; `EFAULT`; `ETOOMANYREFS` where too many files are in flight.
     pub fn write(&self, source: &mut Source<'_>, attachment: &mut Attachment) -> Option<Result<usize>> {
+        if attachment.files.is_empty() {
+            return self.write_bytes(source, attachment);
+        }
+        let launched = match garbage::launch(&attachment.files) {
+            Ok(launched) => launched,
+            Err(error) => return Some(Err(error)),
+        };
+        let result = self.write_bytes(source, attachment);
+        if !attachment.files.is_empty() {
+            launched.abort(&attachment.files);
+        }
+        result
+    }
+
+    fn write_bytes(&self, source: &mut Source<'_>, attachment: &mut Attachment) -> Option<Result<usize>> {
         let mut guard = self.flow.lock();
         let flow = &mut *guard;
         if flow.refused || flow.ended {
@@ -274,6 +289,7 @@ impl Conduit {
         if crossed {
             self.wake_writer(Vec::new());
         }
+        garbage::land(&attachment.files);
         Some(Ok(Taken { count, whole: count, attachment }))
     }
 
@@ -281,8 +297,28 @@ impl Conduit {
     /// when there is room.
     ///
     /// # Errors
-    /// `EPIPE` where nobody reads; `EMSGSIZE` if it can never fit.
+    /// `EPIPE` where nobody reads; `EMSGSIZE` if it can never fit; `ETOOMANYREFS` where too many files are in flight.
     pub fn put(
+        &self,
+        data: &mut Vec<u8>,
+        attachment: &mut Attachment,
+        waiter: &Arc<WaitQueue>,
+    ) -> Option<Result<usize>> {
+        if attachment.files.is_empty() {
+            return self.put_packet(data, attachment, waiter);
+        }
+        let launched = match garbage::launch(&attachment.files) {
+            Ok(launched) => launched,
+            Err(error) => return Some(Err(error)),
+        };
+        let result = self.put_packet(data, attachment, waiter);
+        if !attachment.files.is_empty() {
+            launched.abort(&attachment.files);
+        }
+        result
+    }
+
+    fn put_packet(
         &self,
         data: &mut Vec<u8>,
         attachment: &mut Attachment,
@@ -340,6 +376,7 @@ impl Conduit {
         if full || !waiting.is_empty() {
             self.wake_writer(waiting);
         }
+        garbage::land(&packet.attachment.files);
         Some(sink.put(&packet.data).map(|count| Taken { count, whole, attachment: packet.attachment }))
     }
 
@@ -443,6 +480,7 @@ impl Conduit {
             (any, core::mem::take(&mut flow.waiting))
         };
         self.wake_writer(waiting);
+        garbage::land(&files);
         garbage::bury(files);
         any
     }

@@ -8,7 +8,7 @@ mod transfer;
 use super::socket::calls::is_unix_kind;
 use super::socket::options::{Options, SOL_SOCKET, so};
 use super::socket::{Incoming, Outgoing, Receive, SocketOps, credentials_of, family, kind};
-use crate::fs::{self, Poll};
+use crate::fs::{self, OpenFile, Poll};
 use crate::io::{Sink, Source};
 use crate::ipc::wayland::{self, DisplayClient};
 use crate::task::{Process, Thread};
@@ -161,6 +161,30 @@ impl UnixSocket {
         let (first, second) = (Self::with_queue(kind::STREAM, queue.clone()), Self::new(kind::STREAM));
         first.join(&second, who, who)?;
         Ok((first, second))
+    }
+
+    /// Calls `visit` for every file in a queue of this socket.
+    fn each_held_file(&self, mut visit: impl FnMut(&Arc<OpenFile>)) {
+        let pending: Vec<Arc<Self>> = match self.listener.lock().as_ref() {
+            Some(listener) => listener.pending.iter().cloned().collect(),
+            None => Vec::new(),
+        };
+        let links = pending.iter().filter_map(|s| s.link.get()).chain(self.link.get());
+        for conduit in links.map(|link| &link.rx).chain([&self.inbox]) {
+            conduit.for_each_file(&mut visit);
+        }
+    }
+
+    /// Drops what is in the queues of this socket, which nobody can read any more.
+    fn discard_held(&self) {
+        let pending = match self.listener.lock().as_mut() {
+            Some(listener) => core::mem::take(&mut listener.pending),
+            None => VecDeque::new(),
+        };
+        for link in pending.iter().filter_map(|s| s.link.get()).chain(self.link.get()) {
+            link.rx.discard();
+        }
+        self.inbox.discard();
     }
 
     fn link(&self) -> Result<&Link> {
@@ -509,6 +533,7 @@ impl SocketOps for UnixSocket {
             }
         }
         self.queue.wake();
+        garbage::collect();
     }
 
     fn queued(&self) -> (usize, usize) {
