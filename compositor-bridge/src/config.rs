@@ -69,10 +69,11 @@ pub enum BridgeError {
 }
 
 impl BridgeError {
-    /// Whether a new bridge on the same channel makes sense.
+    /// Whether a new bridge on the same channel makes sense, a few times at most: it gets all windows back. Also after a
+    /// refusal, since a popup that the compositor dismisses while a request for it is on its way can cause one.
     #[must_use]
     pub fn is_host_side(&self) -> bool {
-        matches!(self, Self::NoSession(_) | Self::SessionEnded(_))
+        matches!(self, Self::NoSession(_) | Self::SessionEnded(_) | Self::Refused { .. })
     }
 }
 

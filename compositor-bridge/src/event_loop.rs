@@ -64,6 +64,9 @@ pub fn run(channel: OwnedFd, config: BridgeConfig) -> Result<(), BridgeError> {
         }
     };
     let result = serve(&connection, &mut queue, &mut bridge);
+    // In order, popups first: not every compositor gets a client's abrupt end right.
+    bridge.remove_all_surfaces();
+    let _ = connection.flush();
     if let Err(error) = &result {
         report_failure(&mut bridge.control, error);
     }

@@ -79,6 +79,12 @@ impl Outputs {
         }
     }
 
+    /// The largest width and the largest height of any output, in surface units.
+    pub fn extent(&self) -> (i32, i32) {
+        let sizes = self.entries.iter().filter(|entry| entry.done).map(|entry| entry.told().logical);
+        sizes.fold((0, 0), |(width, height), size| (width.max(size.width), height.max(size.height)))
+    }
+
     fn entry(&mut self, number: u32) -> Option<&mut Entry> {
         self.entries.iter_mut().find(|entry| entry.state.output == number)
     }

@@ -3,12 +3,17 @@
 use super::{HostRole, Surface, state};
 use crate::bridge::Bridge;
 use crate::config::{BridgeError, malformed};
-use postern_channel::{Action, Commit, CommitFlag, Interactive, Role, Text, TextField, limit};
+use crate::control::Report;
+use postern_channel::{
+    Action, Commit, CommitFlag, Frame, Interactive, Message, Role, Text, TextField, limit,
+};
 use wayland_client::Proxy;
 use wayland_protocols::xdg::shell::client::xdg_toplevel::ResizeEdge;
 
 /// Most buffers of one surface that may wait for their release.
 const HELD: usize = 256;
+/// What the shadows around a popup may add to a size.
+const SHADOW: i32 = 128;
 
 impl Bridge {
     /// Takes the whole state of a surface, and shows it as far as parents and configures allow now.
@@ -45,6 +50,7 @@ impl Bridge {
         let replaced = if keeps_next { None } else { std::mem::replace(&mut surface.next, made) };
         surface.damage = state::union(surface.damage, commit.damage);
         surface.frame_wanted |= commit.flags & CommitFlag::FRAME != 0;
+        surface.dismissed &= commit.role == Role::POPUP && has_buffer;
         surface.last = Some(commit);
         if let Some(replaced) = replaced {
             self.release(replaced);
@@ -69,7 +75,15 @@ impl Bridge {
         if self.must_begin_anew(number, &last) {
             self.remove_host(number);
         }
-        if last.role == Role::NONE {
+        if last.role == Role::NONE || self.surfaces.get(number).is_some_and(|surface| surface.dismissed) {
+            return false;
+        }
+        let is_unmapped =
+            last.flags & CommitFlag::BUFFER == 0 && self.surfaces.get(number).is_some_and(Surface::is_mapped);
+        if is_unmapped {
+            // Windows that come back are new windows to the compositor: mapping the same one again is where
+            // compositors are least tested.
+            self.remove_host(number);
             return false;
         }
         let is_made = self.surfaces.get(number).is_some_and(|surface| surface.host.is_none());
@@ -80,6 +94,11 @@ impl Bridge {
         self.update_role(number, &last);
         if !self.may_attach(number, &last) {
             return is_made;
+        }
+        if last.role == Role::POPUP && self.is_too_large(&last) {
+            self.dismiss(number);
+            self.control.report(&Report::Refused { what: "a popup larger than the screen".into() });
+            return false;
         }
         let structure = self.update_subsurface(number, &last);
         if last.role == Role::TOPLEVEL {
@@ -101,6 +120,17 @@ impl Bridge {
         is_made || !was_mapped && surface_is_shell(&last)
     }
 
+    /// Whether a popup could cover more than a screen: it is nothing that a user could tell from the desktop.
+    fn is_too_large(&self, last: &Commit) -> bool {
+        let (most_width, most_height) = self.outputs.extent();
+        let is_known = most_width > 0 && most_height > 0;
+        let size = state::surface_size(last);
+        is_known
+            && size.is_some_and(|(width, height)| {
+                width > most_width.saturating_add(SHADOW) || height > most_height.saturating_add(SHADOW)
+            })
+    }
+
     /// The host side is of another role or of another parent than the commit says.
     fn must_begin_anew(&self, number: u32, last: &Commit) -> bool {
         let Some(host) = self.surfaces.get(number).and_then(|surface| surface.host.as_ref()) else {
@@ -114,7 +144,7 @@ impl Bridge {
             }
     }
 
-    /// For toplevels and popups: acknowledges, maps, unmaps. Returns whether the buffer may be attached now.
+    /// For toplevels and popups: acknowledges, and asks for the first configure. Returns whether the buffer may be attached now.
     fn may_attach(&mut self, number: u32, last: &Commit) -> bool {
         let Some(surface) = self.surfaces.get_mut(number) else { return false };
         let Some(host) = surface.host.as_mut() else { return false };
@@ -124,18 +154,7 @@ impl Bridge {
             shell.acknowledge(at);
         }
         if last.flags & CommitFlag::BUFFER == 0 {
-            if shell.mapped {
-                shell.mapped = false;
-                shell.started = false;
-                shell.configured = false;
-                shell.serials.clear();
-                wl_surface.attach(None, 0, 0);
-                // All state is sent again with the next buffer, and a frame is asked for anew.
-                host.applied = None;
-                surface.frame_wanted |= host.callback.take().is_some();
-            } else {
-                shell.started = true;
-            }
+            shell.started = true;
             wl_surface.commit();
             return false;
         }
@@ -182,7 +201,7 @@ impl Bridge {
         else {
             return Ok(());
         };
-        let Some(seat) = &self.input.seat else { return Ok(()) };
+        let Some(seat) = self.input.seat.as_ref().filter(|_| toplevel.shell.mapped) else { return Ok(()) };
         match request.action {
             Action::MOVE => toplevel.object._move(seat, request.serial),
             Action::MENU => toplevel.object.show_window_menu(seat, request.serial, request.x, request.y),
@@ -197,15 +216,14 @@ impl Bridge {
         Ok(())
     }
 
-    /// Keeps the compositor from being asked by a frame callback that is not the surface's last.
+    /// The compositor says that it is time for the next frame. A callback of a host side that is gone says nothing.
     pub fn frame_done(&mut self, number: u32, callback: &wayland_client::backend::ObjectId, time: u32) {
         let Some(surface) = self.surfaces.get_mut(number) else { return };
         let Some(host) = surface.host.as_mut() else { return };
         if host.callback.as_ref().is_some_and(|known| known.id() == *callback) {
             host.callback = None;
             surface.frame_wanted = false;
-            let frame = postern_channel::Frame { surface: number, time };
-            self.app.send(&postern_channel::Message::Frame(frame, &[]));
+            self.app.send(&Message::Frame(Frame { surface: number, time }, &[]));
         }
     }
 }

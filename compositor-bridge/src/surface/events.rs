@@ -121,7 +121,7 @@ impl Dispatch<xdg_popup::XdgPopup, u32> for Bridge {
                 (configure.width, configure.height) = (size(width), size(height));
             }
             xdg_popup::Event::Repositioned { token } => configure.token = token,
-            xdg_popup::Event::PopupDone => bridge.close(number),
+            xdg_popup::Event::PopupDone => bridge.dismiss(number),
             _ => {}
         }
     }

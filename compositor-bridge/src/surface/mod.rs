@@ -39,6 +39,8 @@ pub struct Surface {
     damage: Option<Rect>,
     /// The app waits for a frame callback that the compositor was not asked for yet.
     frame_wanted: bool,
+    /// A popup that the app was told to close: it is not shown again until the app has understood.
+    dismissed: bool,
     host: Option<Host>,
 }
 

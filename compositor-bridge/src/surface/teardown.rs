@@ -38,9 +38,23 @@ impl Bridge {
         }
         while let Some(last) = order.pop() {
             if last != number {
-                self.app.send(&Message::Close(Close { surface: last }, &[]));
+                self.say_closed(last);
             }
             self.remove_one_host(last);
+        }
+    }
+
+    /// Takes a popup away, and those on it, and tells the app. Compositors forget a popup as soon as they have dismissed
+    /// it, and take further requests for it as errors.
+    pub fn dismiss(&mut self, number: u32) {
+        self.say_closed(number);
+        self.remove_host(number);
+    }
+
+    fn say_closed(&mut self, number: u32) {
+        if let Some(surface) = self.surfaces.get_mut(number) {
+            surface.dismissed = true;
+            self.app.send(&Message::Close(Close { surface: number }, &[]));
         }
     }
 
@@ -56,7 +70,11 @@ impl Bridge {
                         object.destroy();
                     }
                 }
-                Some(HostRole::Toplevel(toplevel)) => toplevel.wishes.parent = 0,
+                // Said, not left to the compositor: some lose count of whose parent is gone.
+                Some(HostRole::Toplevel(toplevel)) if toplevel.wishes.parent == number => {
+                    toplevel.wishes.parent = 0;
+                    toplevel.object.set_parent(None);
+                }
                 _ => {}
             }
         }
@@ -94,6 +112,7 @@ impl Host {
                 if let Some(decoration) = toplevel.decoration {
                     decoration.destroy();
                 }
+                toplevel.object.set_parent(None);
                 toplevel.object.destroy();
                 toplevel.shell.object.destroy();
             }

@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The app's side and its bridge.
 pub struct FakeApp {
-    pub socket: OwnedFd,
+    socket: OwnedFd,
     /// The bridge's end, kept as a monitor keeps it for the next bridge.
     other_end: Option<OwnedFd>,
     pub bridge: Child,
@@ -79,11 +79,6 @@ impl FakeApp {
         self.greet();
     }
 
-    /// Closes the kept copy of the bridge's end.
-    pub fn close_other_end(&mut self) {
-        self.other_end = None;
-    }
-
     fn greet(&mut self) {
         self.wait(|message| matches!(message, Message::Hello(..)).then_some(()));
         self.send(&Message::Hello(Hello { version: VERSION.into() }, &[]));
@@ -112,7 +107,8 @@ impl FakeApp {
         if let Some(handle) = &handle {
             assert!(ancillary.push(SendAncillaryMessage::ScmRights(handle)));
         }
-        sendmsg(&self.socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL).unwrap();
+        // A bridge that has ended shows in other ways.
+        let _ = sendmsg(&self.socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL);
     }
 
     fn receive(&mut self) -> bool {
@@ -197,6 +193,47 @@ impl FakeApp {
         let mut line = serde_json::to_vec(settings).unwrap();
         line.push(b'\n');
         self.control.get_mut().write_all(&line).unwrap();
+    }
+
+    /// Whether the bridge has ended.
+    pub fn is_over(&mut self) -> bool {
+        self.bridge.try_wait().unwrap().is_some()
+    }
+
+    /// Takes what is there, and drops it.
+    pub fn receive_all(&mut self) {
+        let mut bytes = vec![0; MAX_MESSAGE];
+        let flags = RecvFlags::DONTWAIT;
+        while rustix::net::recv(&self.socket, &mut bytes[..], flags).is_ok_and(|(len, _)| len > 0) {}
+    }
+
+    /// Whether the bridge has not taken everything yet.
+    pub fn queued(&self) -> bool {
+        self.other_end.as_ref().is_some_and(|end| {
+            let nothing = Timespec { tv_sec: 0, tv_nsec: 0 };
+            poll(&mut [PollFd::new(end, PollFlags::IN)], Some(&nothing)).is_ok_and(|ready| ready > 0)
+        })
+    }
+
+    /// Closes the app's end.
+    pub fn close(&mut self) {
+        let (nothing, _) = UnixStream::pair().unwrap();
+        self.socket = nothing.into();
+        self.other_end = None;
+    }
+
+    /// The bridge's end, and the error that it reported.
+    pub fn last_words(&mut self) -> (ExitStatus, Option<String>) {
+        let status = self.end();
+        let mut said = None;
+        let mut line = String::new();
+        while self.control.read_line(&mut line).is_ok_and(|len| len > 0) {
+            if let Ok(Report::Failed { error, .. }) = serde_json::from_str(&line) {
+                said = Some(error);
+            }
+            line.clear();
+        }
+        (status, said)
     }
 
     /// Waits for the bridge's end.

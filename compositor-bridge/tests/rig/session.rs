@@ -191,6 +191,15 @@ impl Session {
         }
     }
 
+    /// Panics if the compositor has died.
+    pub fn check(&mut self) {
+        if let Some(status) = self.sway.try_wait().unwrap() {
+            let log = std::fs::read_to_string(self.dir.join("log")).unwrap_or_default();
+            let tail = log.len().saturating_sub(3000);
+            panic!("the compositor died: {status}\n{}", log.get(tail..).unwrap_or_default());
+        }
+    }
+
     /// Ends the session as a crash would.
     pub fn crash(&mut self) {
         let _ = self.sway.kill();
