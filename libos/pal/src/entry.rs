@@ -10,7 +10,7 @@ use crate::frame::{Exception, Frame, flag};
 use crate::sync::Once;
 use crate::thread::{self, Control, Task};
 use core::arch::{asm, global_asm};
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 /// The personality: what the platform layer calls.
 pub trait Kernel: Sync {
@@ -312,6 +312,7 @@ pub(crate) fn thread_started(control: &'static Control) {
 /// Saves the floating-point state: the registers as they are, with the app's xmm from the frame.
 pub(crate) fn save_fp(frame: &Frame, at: usize) {
     let xmm = frame.xmm.as_ptr();
+    let features = u32::try_from(fp_features()).unwrap_or(u32::MAX);
     // SAFETY: `at` is the thread's 64-byte aligned save area of 16 KiB, larger than any XSAVE state of x86-64 CPUs
     // that Linux enables by default. The library OS uses SSE registers only, so the upper halves are the app's.
     unsafe {
@@ -324,7 +325,7 @@ pub(crate) fn save_fp(frame: &Frame, at: usize) {
             "movaps xmm10, [{x} + 160]", "movaps xmm11, [{x} + 176]", "movaps xmm12, [{x} + 192]",
             "movaps xmm13, [{x} + 208]", "movaps xmm14, [{x} + 224]", "movaps xmm15, [{x} + 240]",
             "xsave64 [{at}]",
-            x = in(reg) xmm, at = in(reg) at, in("eax") -1, in("edx") -1,
+            x = in(reg) xmm, at = in(reg) at, in("eax") features, in("edx") 0,
             out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _, out("xmm4") _, out("xmm5") _,
             out("xmm6") _, out("xmm7") _, out("xmm8") _, out("xmm9") _, out("xmm10") _, out("xmm11") _,
             out("xmm12") _, out("xmm13") _, out("xmm14") _, out("xmm15") _,
@@ -333,18 +334,55 @@ pub(crate) fn save_fp(frame: &Frame, at: usize) {
     }
 }
 
-/// Bytes of the XSAVE state that the host enabled.
-#[must_use]
-pub fn fp_size() -> usize {
-    let result = core::arch::x86_64::__cpuid_count(0xd, 0);
-    (result.ebx as usize).clamp(576, thread::SIGNAL_STACK - thread::FP_AREA)
+/// Tile data of AMX: the host gives it only to processes that ask for it, which ours cannot, and leaves it out of
+/// signal frames. With it a frame would be too large for the signal stacks that programs have.
+const TILE_DATA: u64 = 1 << 18;
+/// The rights of memory protection keys are part of the XSAVE state. Apps have no keys, and rights that exclude key 0
+/// would lock the library OS out of its own memory.
+const PROTECTION_KEYS: u64 = 1 << 9;
+/// Configuration of AMX tiles: a wrong one makes XRSTOR fault, and without tile data nothing can be made of it.
+const TILE_CONFIGURATION: u64 = 1 << 17;
+
+/// Features in the low half and size in the high half, once they are known: asking the CPU is slow under
+/// virtualisation.
+static FP_LAYOUT: AtomicU64 = AtomicU64::new(0);
+
+fn fp_layout() -> (u64, usize) {
+    let known = FP_LAYOUT.load(Ordering::Relaxed);
+    let known = if known != 0 { known } else { ask_fp_layout() };
+    (known & 0xffff_ffff, usize::try_from(known >> 32).unwrap_or(0))
 }
 
-/// Feature bits of the XSAVE state that the host enabled (XCR0).
+#[cold]
+fn ask_fp_layout() -> u64 {
+    let low: u32;
+    // SAFETY: reads a register; the host enabled XSAVE, or a signal frame would have no such state. All features that
+    // exist are in the low half.
+    unsafe {
+        asm!("xgetbv", in("ecx") 0, out("eax") low, out("edx") _, options(nomem, nostack, preserves_flags))
+    };
+    let features = u64::from(low) & !TILE_DATA;
+    let mut size = 576;
+    for feature in (2..32).filter(|feature| features & (1 << feature) != 0) {
+        let component = core::arch::x86_64::__cpuid_count(0xd, feature);
+        size = size.max(u64::from(component.ebx) + u64::from(component.eax));
+    }
+    let size = size.min((thread::SIGNAL_STACK - thread::FP_AREA) as u64);
+    let layout = features | (size << 32);
+    FP_LAYOUT.store(layout, Ordering::Relaxed);
+    layout
+}
+
+/// Bytes of the XSAVE state of an app.
+#[must_use]
+pub fn fp_size() -> usize {
+    fp_layout().1
+}
+
+/// Feature bits of the XSAVE state of an app.
 #[must_use]
 pub fn fp_features() -> u64 {
-    let result = core::arch::x86_64::__cpuid_count(0xd, 0);
-    u64::from(result.eax) | (u64::from(result.edx) << 32)
+    fp_layout().0
 }
 
 /// Puts `bytes` into the save area and makes sure that XRSTOR accepts it.
@@ -373,7 +411,7 @@ pub(crate) fn load_fp(frame: &mut Frame, bytes: &[u8]) {
     let features = if have > 576 {
         let mut bv = [0; 8];
         bv.copy_from_slice(target.get(512..520).unwrap_or(&[0; 8]));
-        u64::from_le_bytes(bv) & fp_features()
+        u64::from_le_bytes(bv) & fp_features() & !(PROTECTION_KEYS | TILE_CONFIGURATION)
     } else {
         3
     };
