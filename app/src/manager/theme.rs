@@ -18,6 +18,14 @@ pub const PAD: f32 = 16.0;
 pub const SECTION: f32 = 28.0;
 /// The width of the rail.
 pub const RAIL_WIDTH: f32 = 224.0;
+/// The width of the rail in a narrow window, with drawings only.
+pub const NARROW_RAIL_WIDTH: f32 = 60.0;
+/// Below this width, a window or page counts as narrow.
+pub const NARROW: f32 = 600.0;
+/// Below this width, what stands side by side on a page is stacked.
+pub const STACKED: f32 = 430.0;
+/// The size below which a page is cut off at its edges.
+pub const LEAST_PAGE: egui::Vec2 = egui::vec2(300.0, 200.0);
 /// The greatest width of a page's text and cards.
 pub const PAGE_WIDTH: f32 = 880.0;
 /// The corner radius of cards.

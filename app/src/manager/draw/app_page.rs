@@ -4,8 +4,8 @@ use egui::{Align, Frame, Layout, RichText, Ui, Vec2, vec2};
 
 use super::super::command::{Command, Page};
 use super::super::data::{PermissionChange, PermissionKey};
-use super::super::theme::{self, GAP, Tokens};
-use super::super::view::{AppStatus, AppView, Control, PermissionRow, RefusedRow, Usage};
+use super::super::theme::{self, Colour, GAP, Tokens};
+use super::super::view::{AppStatus, AppView, Control, Graph, PermissionRow, RefusedRow, Usage};
 use super::Pen;
 use super::glyph::Glyph;
 use super::kit::{self, Tone, Weight};
@@ -13,6 +13,9 @@ use super::report;
 
 /// The room for the values of a choice, and for a button beside them.
 const CHOICE_WIDTH: f32 = 264.0;
+
+/// The least room for an app's name.
+const LEAST_NAME: f32 = 80.0;
 
 /// The room for the restart button.
 const RESTART_WIDTH: f32 = 130.0;
@@ -53,13 +56,16 @@ pub(super) fn app_ui(ui: &mut Ui, view: &AppView, pen: &mut Pen<'_>) {
 }
 
 fn head_ui(ui: &mut Ui, view: &AppView, pen: &mut Pen<'_>) {
+    const ICON: f32 = 72.0;
+    const BUTTONS: f32 = 220.0;
+    let stacked = ui.available_width() < theme::STACKED;
     ui.add_space(4.0);
     ui.horizontal(|ui| {
-        let (icon, _) = ui.allocate_exact_size(Vec2::splat(72.0), egui::Sense::hover());
+        let (icon, _) = ui.allocate_exact_size(Vec2::splat(ICON), egui::Sense::hover());
         pen.icons.paint(ui, pen.tokens, &view.app, icon);
         ui.add_space(GAP);
-        let buttons = 220.0;
-        let room = vec2((ui.available_width() - buttons).max(120.0), 72.0);
+        let width = ui.available_width() - if stacked { 0.0 } else { BUTTONS };
+        let room = vec2(width.max(LEAST_NAME), ICON);
         ui.allocate_ui_with_layout(room, Layout::top_down(Align::Min), |ui| {
             ui.set_min_size(room);
             ui.spacing_mut().item_spacing.y = 4.0;
@@ -69,8 +75,13 @@ fn head_ui(ui: &mut Ui, view: &AppView, pen: &mut Pen<'_>) {
                 ui.add(egui::Label::new(RichText::new(&view.comment).color(pen.tokens.text_weak)).truncate());
             }
         });
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| launch_ui(ui, view, pen));
+        if !stacked {
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| launch_ui(ui, view, pen));
+        }
     });
+    if stacked {
+        ui.horizontal(|ui| launch_ui(ui, view, pen));
+    }
     ui.add_space(GAP);
 }
 
@@ -116,38 +127,33 @@ fn usage_ui(ui: &mut Ui, usage: &Usage, pen: &mut Pen<'_>) {
     let tokens = pen.tokens;
     kit::section(ui, "Now");
     let between = 12.0;
-    let width = (ui.available_width() - between) / 2.0;
-    ui.horizontal(|ui| {
-        ui.spacing_mut().item_spacing.x = between;
-        let graphs = [
-            ("Processor", &usage.cpu, &usage.cpu_graph, tokens.graph_cpu),
-            ("Memory", &usage.memory, &usage.memory_graph, tokens.graph_memory),
-        ];
-        for (name, value, graph, colour) in graphs {
-            let size = vec2(width, 160.0);
-            ui.allocate_ui_with_layout(size, Layout::top_down(Align::Min), |ui| {
-                kit::card(ui, tokens, |ui| {
-                    ui.horizontal(|ui| {
-                        ui.label(RichText::new(name).color(tokens.text_weak));
-                        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                            ui.label(RichText::new(value).font(theme::section()));
-                        });
-                    });
-                    let size = vec2(ui.available_width(), 96.0);
-                    kit::graph(
-                        ui,
-                        tokens,
-                        graph,
-                        colour,
-                        size,
-                        &format!("{name} over the last minute, now {value}"),
-                    );
-                });
-            });
-        }
-    });
+    let graphs = [
+        ("Processor", &usage.cpu, &usage.cpu_graph, tokens.graph_cpu),
+        ("Memory", &usage.memory, &usage.memory_graph, tokens.graph_memory),
+    ];
+    let columns = if ui.available_width() < theme::STACKED { 1 } else { 2 };
+    ui.spacing_mut().item_spacing.x = between;
+    for row in graphs.chunks(columns) {
+        ui.columns(columns, |columns| {
+            for (ui, (name, value, graph, colour)) in columns.iter_mut().zip(row) {
+                kit::card(ui, tokens, |ui| graph_ui(ui, name, value, graph, *colour, tokens));
+            }
+        });
+    }
+    ui.spacing_mut().item_spacing.x = GAP;
     ui.add_space(between - GAP);
     kit::card(ui, tokens, |ui| kit::fact_columns(ui, tokens, &usage.facts));
+}
+
+fn graph_ui(ui: &mut Ui, name: &str, value: &str, graph: &Graph, colour: Colour, tokens: &Tokens) {
+    ui.horizontal(|ui| {
+        ui.label(RichText::new(name).color(tokens.text_weak));
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            ui.label(RichText::new(value).font(theme::section()));
+        });
+    });
+    let size = vec2(ui.available_width(), 96.0);
+    kit::graph(ui, tokens, graph, colour, size, &format!("{name} over the last minute, now {value}"));
 }
 
 fn permissions_ui(ui: &mut Ui, view: &AppView, pen: &mut Pen<'_>) {

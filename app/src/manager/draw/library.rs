@@ -16,7 +16,7 @@ use super::Pen;
 use super::glyph::Glyph;
 use super::kit;
 
-const TILE: Vec2 = vec2(148.0, 142.0);
+const TILE: Vec2 = vec2(140.0, 142.0);
 const ROW_HEIGHT: f32 = 60.0;
 const BETWEEN: f32 = 12.0;
 const BAR_HEIGHT: f32 = 42.0;
@@ -28,7 +28,7 @@ pub(super) fn search_id() -> Id {
 
 pub(super) fn library_ui(ui: &mut Ui, view: &LibraryView, pen: &mut Pen<'_>) {
     Frame::new().inner_margin(Margin { left: 0, right: 0, top: 20, bottom: 0 }).show(ui, |ui| {
-        let side = SECTION;
+        let side = side(ui);
         let free = ui.available_width() - 2.0 * side;
         let columns = match view.layout {
             LibraryLayout::Grid => (((free + BETWEEN) / (TILE.x + BETWEEN)).floor() as usize).max(1),
@@ -50,6 +50,11 @@ pub(super) fn library_ui(ui: &mut Ui, view: &LibraryView, pen: &mut Pen<'_>) {
             .auto_shrink(false)
             .show_viewport(ui, |ui, seen| tiles_ui(ui, view, columns, seen, pen));
     });
+}
+
+/// The space at either side of the page.
+fn side(ui: &Ui) -> f32 {
+    if ui.available_width() < theme::NARROW { theme::PAD } else { SECTION }
 }
 
 /// The keys that drive the selection. They are taken before the search box sees them.
@@ -136,7 +141,8 @@ fn layout_ui(ui: &mut Ui, now: LibraryLayout, pen: &mut Pen<'_>) {
 
 /// Draws the tiles that are in sight.
 fn tiles_ui(ui: &mut Ui, view: &LibraryView, columns: usize, seen: Rect, pen: &mut Pen<'_>) {
-    let free = ui.available_width() - 2.0 * SECTION;
+    let side = side(ui);
+    let free = ui.available_width() - 2.0 * side;
     let size = match view.layout {
         // What is left over at the right widens the tiles, so that both edges of the grid line up with the page.
         LibraryLayout::Grid => {
@@ -148,7 +154,7 @@ fn tiles_ui(ui: &mut Ui, view: &LibraryView, columns: usize, seen: Rect, pen: &m
     let between = if view.layout == LibraryLayout::Grid { BETWEEN } else { 6.0 };
     let step = size + Vec2::splat(between);
     let rows = view.tiles.len().div_ceil(columns);
-    let origin = ui.min_rect().min + vec2(SECTION, 4.0);
+    let origin = ui.min_rect().min + vec2(side, 4.0);
     ui.set_height(rows as f32 * step.y + SECTION);
     let place = |at: usize| {
         Rect::from_min_size(origin + step * vec2((at % columns) as f32, (at / columns) as f32), size)
@@ -283,7 +289,8 @@ fn list_tile(ui: &Ui, tile: &Tile, rect: Rect, pen: &mut Pen<'_>) {
     let icon = Rect::from_center_size(rect.left_center() + vec2(34.0, 0.0), Vec2::splat(40.0));
     paint_icon(ui, tile, icon, pen);
     let left = icon.right() + 14.0;
-    let room = rect.right() - left - 150.0;
+    let badge = if tile.badge.is_some() { 100.0 } else { 0.0 };
+    let room = rect.right() - left - 50.0 - badge;
     let name = kit::elided(ui, &tile.app.name, room, theme::body(), tokens.text, 1, Align::Min);
     let second = tile.blocked.as_deref().unwrap_or(&tile.comment);
     let comment = kit::elided(ui, second, room, theme::small(), tokens.text_weak, 1, Align::Min);

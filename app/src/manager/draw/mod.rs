@@ -10,13 +10,10 @@ mod report;
 mod running;
 mod toasts;
 
-use egui::{
-    Align, CentralPanel, Frame, Key, KeyboardShortcut, Layout, Modifiers, Panel, Rect, ScrollArea, Sense, Ui,
-    UiBuilder, vec2,
-};
+use egui::{Align, Key, KeyboardShortcut, Layout, Modifiers, Rect, ScrollArea, Sense, Ui, UiBuilder, vec2};
 
 use super::command::{Command, Page};
-use super::theme::{self, Tokens};
+use super::theme::{self, Colour, Tokens};
 use super::view::{PageView, View};
 use icons::IconStore;
 
@@ -39,33 +36,38 @@ impl Pen<'_> {
 /// Draws the whole window.
 pub fn window_ui(ui: &mut Ui, view: &View, pen: &mut Pen<'_>) {
     shortcuts(ui, &view.page, pen);
-    let rail = Frame::new().fill(pen.tokens.rail.into()).inner_margin(egui::Margin::same(12));
-    Panel::left("rail")
-        .exact_size(theme::RAIL_WIDTH)
-        .resizable(false)
-        .show_separator_line(false)
-        .frame(rail)
-        .show(ui, |ui| rail::rail_ui(ui, &view.rail, pen));
-    CentralPanel::no_frame().frame(Frame::new().fill(pen.tokens.page.into())).show(ui, |ui| {
-        match &view.page {
-            PageView::Library(library) => library::library_ui(ui, library, pen),
-            PageView::App(app) => page_ui(ui, ("app", &app.app.id), |ui| app_page::app_ui(ui, app, pen)),
-            PageView::Running(running) => {
-                page_ui(ui, ("running", ""), |ui| running::running_ui(ui, running, pen))
-            }
-            PageView::Reports(reports) => {
-                page_ui(ui, ("reports", ""), |ui| report::reports_ui(ui, reports, pen))
-            }
-            PageView::Report(report) => {
-                page_ui(ui, ("report", &report.row.id), |ui| report::report_ui(ui, report, pen));
-            }
-            PageView::Missing(empty) => page_ui(ui, ("missing", ""), |ui| {
-                kit::back_button(ui, pen);
-                kit::empty(ui, pen.tokens, glyph::Glyph::Search, empty);
-            }),
+    let whole = ui.max_rect();
+    let narrow = whole.width() < theme::NARROW;
+    let rail_width = if narrow { theme::NARROW_RAIL_WIDTH } else { theme::RAIL_WIDTH };
+    let left = Rect::from_min_size(whole.min, vec2(rail_width, whole.height().max(theme::LEAST_PAGE.y)));
+    part_ui(ui, left, pen.tokens.rail, |ui| rail::rail_ui(ui, &view.rail, narrow, pen));
+    // A tiling desktop may make the window as small as it likes: then the page is cut off at the edges.
+    let room = (whole.size() - vec2(rail_width, 0.0)).max(theme::LEAST_PAGE);
+    let right = Rect::from_min_size(left.right_top(), room);
+    part_ui(ui, right, pen.tokens.page, |ui| match &view.page {
+        PageView::Library(library) => library::library_ui(ui, library, pen),
+        PageView::App(app) => page_ui(ui, ("app", &app.app.id), |ui| app_page::app_ui(ui, app, pen)),
+        PageView::Running(running) => {
+            page_ui(ui, ("running", ""), |ui| running::running_ui(ui, running, pen))
         }
+        PageView::Reports(reports) => page_ui(ui, ("reports", ""), |ui| report::reports_ui(ui, reports, pen)),
+        PageView::Report(report) => {
+            page_ui(ui, ("report", &report.row.id), |ui| report::report_ui(ui, report, pen));
+        }
+        PageView::Missing(empty) => page_ui(ui, ("missing", ""), |ui| {
+            kit::back_button(ui, pen);
+            kit::empty(ui, pen.tokens, glyph::Glyph::Search, empty);
+        }),
     });
     toasts::toasts_ui(ui, &view.toasts, pen);
+}
+
+/// A part of the window with a background of its own.
+fn part_ui(ui: &mut Ui, rect: Rect, fill: Colour, content: impl FnOnce(&mut Ui)) {
+    let mut part = ui.new_child(UiBuilder::new().max_rect(rect).layout(Layout::top_down(Align::Min)));
+    part.shrink_clip_rect(rect);
+    part.painter().rect_filled(rect, 0.0, fill);
+    content(&mut part);
 }
 
 /// A page that scrolls, with its content in a column of bounded width. `id` keeps the scroll positions apart.
@@ -73,7 +75,8 @@ fn page_ui(ui: &mut Ui, id: (&str, &str), content: impl FnOnce(&mut Ui)) {
     const ABOVE: f32 = 24.0;
     ScrollArea::vertical().id_salt(id).auto_shrink(false).show(ui, |ui| {
         let whole = ui.available_rect_before_wrap();
-        let width = (whole.width() - 2.0 * theme::SECTION).min(theme::PAGE_WIDTH);
+        let side = if whole.width() < theme::NARROW { theme::PAD } else { theme::SECTION };
+        let width = (whole.width() - 2.0 * side).min(theme::PAGE_WIDTH);
         let at = whole.min + vec2((whole.width() - width) / 2.0, ABOVE);
         let column = Rect::from_min_size(at, vec2(width, whole.height() - ABOVE));
         let mut column = ui.new_child(UiBuilder::new().max_rect(column).layout(Layout::top_down(Align::Min)));

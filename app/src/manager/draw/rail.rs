@@ -16,46 +16,52 @@ use super::kit;
 const ITEM_HEIGHT: f32 = 38.0;
 const APP_HEIGHT: f32 = 48.0;
 
-pub(super) fn rail_ui(ui: &mut Ui, rail: &Rail, pen: &mut Pen<'_>) {
+pub(super) fn rail_ui(ui: &mut Ui, rail: &Rail, narrow: bool, pen: &mut Pen<'_>) {
+    let inner = ui.max_rect().shrink2(if narrow { vec2(8.0, 12.0) } else { vec2(12.0, 12.0) });
+    let mut inside = ui.new_child(UiBuilder::new().max_rect(inner).layout(Layout::top_down(Align::Min)));
+    let ui = &mut inside;
     ui.spacing_mut().item_spacing.y = 4.0;
-    brand(ui, pen);
+    brand(ui, narrow, pen);
     ui.add_space(GAP);
     for item in &rail.items {
-        item_ui(ui, item, pen);
+        item_ui(ui, item, narrow, pen);
     }
     if !rail.running.is_empty() {
         ui.add_space(PAD_ABOVE_APPS);
-        ui.horizontal(|ui| {
-            ui.add_space(10.0);
-            ui.label(RichText::new("Running now").font(theme::small()).color(pen.tokens.text_weak));
-        });
-        for app in &rail.running {
-            app_ui(ui, app, pen);
+        if !narrow {
+            ui.horizontal(|ui| {
+                ui.add_space(10.0);
+                ui.label(RichText::new("Running now").font(theme::small()).color(pen.tokens.text_weak));
+            });
         }
-        if rail.more_running > 0 {
+        for app in &rail.running {
+            app_ui(ui, app, narrow, pen);
+        }
+        if rail.more_running > 0 && !narrow {
             ui.horizontal(|ui| {
                 ui.add_space(10.0);
                 kit::weak(ui, pen.tokens, format!("and {} more", rail.more_running));
             });
         }
     }
-    let bottom = Rect::from_min_max(
-        pos2(ui.max_rect().left(), ui.max_rect().bottom() - ITEM_HEIGHT),
-        ui.max_rect().max,
+    let foot = Rect::from_min_size(
+        pos2(inner.left(), inner.bottom() - ITEM_HEIGHT),
+        vec2(inner.width(), ITEM_HEIGHT),
     );
-    let mut foot =
-        ui.new_child(UiBuilder::new().max_rect(bottom).layout(Layout::left_to_right(Align::Center)));
+    let mut foot = ui.new_child(UiBuilder::new().max_rect(foot).layout(Layout::left_to_right(Align::Center)));
     appearance_ui(&mut foot, rail.appearance, pen);
 }
 
 const PAD_ABOVE_APPS: f32 = 20.0;
 
-fn brand(ui: &mut Ui, pen: &mut Pen<'_>) {
+fn brand(ui: &mut Ui, narrow: bool, pen: &mut Pen<'_>) {
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 40.0), Sense::hover());
     let mark = Rect::from_center_size(pos2(rect.left() + 22.0, rect.center().y), Vec2::splat(26.0));
     gate(ui, mark, pen);
-    let at = pos2(mark.right() + 12.0, rect.center().y);
-    ui.painter().text(at, Align2::LEFT_CENTER, "Postern", theme::section(), pen.tokens.text.into());
+    if !narrow {
+        let at = pos2(mark.right() + 12.0, rect.center().y);
+        ui.painter().text(at, Align2::LEFT_CENTER, "Postern", theme::section(), pen.tokens.text.into());
+    }
 }
 
 /// The mark: an arched gate that stands a little open.
@@ -86,7 +92,7 @@ fn row(ui: &mut Ui, pen: &Pen<'_>, height: f32, selected: bool, name: &str) -> (
     (rect, response.on_hover_cursor(CursorIcon::PointingHand))
 }
 
-fn item_ui(ui: &mut Ui, item: &RailItem, pen: &mut Pen<'_>) {
+fn item_ui(ui: &mut Ui, item: &RailItem, narrow: bool, pen: &mut Pen<'_>) {
     let name = match (item.count, item.attention) {
         (Some(count), true) => format!("{}, {count}, new", item.label),
         (Some(count), false) => format!("{}, {count}", item.label),
@@ -102,6 +108,15 @@ fn item_ui(ui: &mut Ui, item: &RailItem, pen: &mut Pen<'_>) {
     };
     let place = Rect::from_center_size(pos2(rect.left() + 22.0, rect.center().y), Vec2::splat(17.0));
     glyph.paint(ui.painter(), place, colour);
+    if narrow {
+        if item.attention {
+            ui.painter().circle_filled(place.right_top() + vec2(2.0, -1.0), 4.0, tokens.bad);
+        }
+        if response.on_hover_text(&name).clicked() {
+            pen.send(Command::Open(item.page.clone()));
+        }
+        return;
+    }
     let font = if item.selected { theme::strong() } else { theme::body() };
     let at = pos2(rect.left() + 44.0, rect.center().y);
     ui.painter().text(at, Align2::LEFT_CENTER, item.label, font, tokens.text.into());
@@ -115,11 +130,17 @@ fn item_ui(ui: &mut Ui, item: &RailItem, pen: &mut Pen<'_>) {
     }
 }
 
-fn app_ui(ui: &mut Ui, app: &RailApp, pen: &mut Pen<'_>) {
+fn app_ui(ui: &mut Ui, app: &RailApp, narrow: bool, pen: &mut Pen<'_>) {
     let name = format!("{}, running, {}, {}", app.app.name, app.cpu, app.memory);
     let (rect, response) = row(ui, pen, APP_HEIGHT, app.selected, &name);
-    let icon = Rect::from_center_size(pos2(rect.left() + 24.0, rect.center().y), Vec2::splat(28.0));
+    let icon = Rect::from_center_size(pos2(rect.left() + 22.0, rect.center().y), Vec2::splat(28.0));
     pen.icons.paint(ui, pen.tokens, &app.app, icon);
+    if narrow {
+        if response.on_hover_text(&name).clicked() {
+            pen.send(Command::Open(Page::App(app.app.id.clone())));
+        }
+        return;
+    }
     let tokens = pen.tokens;
     let left = rect.left() + 48.0;
     let graph = Rect::from_min_max(

@@ -102,7 +102,8 @@ pub(super) fn report_ui(ui: &mut Ui, view: &ReportView, pen: &mut Pen<'_>) {
 
 fn actions_ui(ui: &mut Ui, view: &ReportView, pen: &mut Pen<'_>) {
     let tokens = pen.tokens;
-    ui.horizontal(|ui| {
+    let narrow = ui.available_width() < theme::NARROW;
+    ui.horizontal_wrapped(|ui| {
         if kit::button(ui, tokens, Weight::Plain, Some(Glyph::Copy), "Copy report").clicked() {
             pen.send(Command::Copy { text: view.text.clone(), what: "Crash report".to_owned() });
         }
@@ -114,11 +115,16 @@ fn actions_ui(ui: &mut Ui, view: &ReportView, pen: &mut Pen<'_>) {
                 pen.send(app_page::open(&view.row.app.id));
             }
         }
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+        let delete = |ui: &mut Ui, pen: &mut Pen<'_>| {
             if kit::button(ui, tokens, Weight::Plain, Some(Glyph::Trash), "Delete").clicked() {
                 pen.send(Command::DeleteReport(view.row.id.clone()));
             }
-        });
+        };
+        if narrow {
+            delete(ui, pen);
+        } else {
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| delete(ui, pen));
+        }
     });
 }
 

@@ -19,10 +19,13 @@ pub(super) fn running_ui(ui: &mut Ui, view: &RunningView, pen: &mut Pen<'_>) {
         kit::empty(ui, tokens, Glyph::Activity, empty);
         return;
     }
+    let stacked = ui.available_width() < theme::STACKED;
     ui.horizontal(|ui| {
         ui.set_min_height(28.0);
         ui.label(RichText::new(&view.total).color(tokens.text_weak));
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| sort_ui(ui, view.sort, pen));
+        if !stacked {
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| sort_ui(ui, view.sort, pen));
+        }
     });
     ui.add_space(4.0);
     for row in &view.rows {
@@ -79,7 +82,14 @@ fn columns_ui(ui: &mut Ui, row: &RunningRow, rect: Rect, pen: &mut Pen<'_>) {
     let cpu = memory - NUMBER;
     let graph_right = cpu - NUMBER + 10.0;
     let wide = rect.width() > 560.0;
-    let text_right = if wide { graph_right - GRAPH - 16.0 } else { cpu - NUMBER };
+    let stacked = rect.width() < theme::STACKED;
+    let text_right = if wide {
+        graph_right - GRAPH - 16.0
+    } else if stacked {
+        stop.left()
+    } else {
+        cpu - NUMBER
+    };
     if wide {
         let graph = Rect::from_min_max(
             pos2(graph_right - GRAPH, rect.top() + 6.0),
@@ -87,7 +97,8 @@ fn columns_ui(ui: &mut Ui, row: &RunningRow, rect: Rect, pen: &mut Pen<'_>) {
         );
         kit::paint_curve(ui, graph, &row.graph.points, tokens.graph_cpu.into(), 1.4);
     }
-    for (right, value, what) in [(cpu, &row.cpu, "Processor"), (memory, &row.memory, "Memory")] {
+    let numbers = [(cpu, &row.cpu, "Processor"), (memory, &row.memory, "Memory")];
+    for (right, value, what) in numbers.into_iter().filter(|_| !stacked) {
         let at = pos2(right, rect.center().y);
         ui.painter().text(
             at - vec2(0.0, 9.0),
@@ -106,7 +117,11 @@ fn columns_ui(ui: &mut Ui, row: &RunningRow, rect: Rect, pen: &mut Pen<'_>) {
     }
     let left = icon.right() + 14.0;
     let text = Rect::from_min_max(pos2(left, rect.top()), pos2(text_right, rect.bottom()));
-    let about = format!("{} · {}", row.uptime, row.processes);
+    let about = if stacked {
+        format!("{} · {}", row.cpu, row.memory)
+    } else {
+        format!("{} · {}", row.uptime, row.processes)
+    };
     kit::two_lines(ui, tokens, text, &row.app.name, theme::strong(), &about);
     let mut child =
         ui.new_child(UiBuilder::new().max_rect(stop).layout(Layout::right_to_left(Align::Center)));

@@ -12,6 +12,7 @@ use super::glyph::Glyph;
 use super::kit::{self, Weight};
 
 const WIDTH: f32 = 400.0;
+const LEAST_WIDTH: f32 = 180.0;
 
 /// How many messages are shown at once; older ones wait below.
 const SHOWN: usize = 4;
@@ -25,7 +26,7 @@ pub(super) fn toasts_ui(ui: &mut Ui, toasts: &[ToastView], pen: &mut Pen<'_>) {
         .anchor(Align2::RIGHT_BOTTOM, vec2(-20.0, -20.0))
         .accessible_name("Messages")
         .show(ui.ctx(), |ui| {
-            ui.set_width(WIDTH);
+            ui.set_width(WIDTH.min(ui.ctx().content_rect().width() - 40.0).max(LEAST_WIDTH));
             for toast in toasts.iter().skip(toasts.len().saturating_sub(SHOWN)) {
                 toast_ui(ui, toast, pen);
             }

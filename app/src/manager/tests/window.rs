@@ -6,7 +6,7 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 
 use super::super::app::show;
-use super::super::command::{Job, Page};
+use super::super::command::{Job, LibraryLayout, Page};
 use super::super::data::PermissionChange;
 use super::super::draw::icons::IconStore;
 use super::super::state::State;
@@ -156,6 +156,40 @@ fn every_page_can_be_drawn_empty() {
         Page::Report("gone".to_owned()),
     ] {
         window(State { page, ..State::default() });
+    }
+}
+
+#[test]
+fn any_size_can_be_drawn() {
+    let pages = || {
+        let of_app = [Page::App("editor".to_owned()), Page::App("broken".to_owned())];
+        of_app.into_iter().chain([
+            Page::Library,
+            Page::Running,
+            Page::Reports,
+            Page::Report("editor-1".to_owned()),
+        ])
+    };
+    let layouts = [LibraryLayout::Grid, LibraryLayout::List];
+    let mut harness = window(busy());
+    for size in [
+        [1.0, 1.0],
+        [60.0, 40.0],
+        [150.0, 700.0],
+        [320.0, 240.0],
+        [430.0, 800.0],
+        [640.0, 480.0],
+        [3000.0, 120.0],
+    ] {
+        harness.set_size(size.into());
+        for (page, layout) in pages().flat_map(|page| layouts.map(|layout| (page.clone(), layout))) {
+            let window = harness.state_mut();
+            window.state.page = page;
+            window.state.settings.library_layout = layout;
+            window.state.complain("A message".to_owned(), Some("with details".to_owned()), None);
+            window.view = None;
+            harness.run_ok();
+        }
     }
 }
 
