@@ -2,6 +2,7 @@
 //! channel, and the next timer. App threads never block in a host poll themselves; they stand in wait queues, and
 //! this thread wakes the queues.
 
+use super::unix::garbage;
 use super::{console, wayland};
 use crate::sys::timer;
 use crate::wait::WaitQueue;
@@ -142,9 +143,11 @@ pub fn service() {
     let mut interests: Vec<Interest> = Vec::new();
     let mut entries: Vec<PollEntry> = Vec::new();
     loop {
+        // First, so that whoever asks from here on is heard by the poll below.
+        ASKED.store(0, Ordering::SeqCst);
         timer::run_expired();
         wayland::tick();
-        ASKED.store(0, Ordering::SeqCst);
+        garbage::collect();
         interests.clear();
         interests.extend(INTERESTS.lock().iter().cloned());
         entries.clear();

@@ -6,6 +6,7 @@ pub mod message;
 pub mod options;
 
 use super::unix::conduit::{Attachment, Credentials};
+use super::unix::garbage;
 use super::{DEV_SOCKET, anonymous_metadata, next_inode, time_of_day};
 use crate::fs::file::{flags, mode};
 use crate::fs::{FileOps, Metadata, OpenFile, Poll};
@@ -302,6 +303,11 @@ impl FileOps for Socket {
 
     fn release(&self, _: &OpenFile) {
         self.ops.close();
+    }
+
+    fn close(&self, _: &OpenFile, _: u32) {
+        // It may be left in a queue that nobody can read.
+        garbage::request();
     }
 
     fn as_any(&self) -> &dyn Any {

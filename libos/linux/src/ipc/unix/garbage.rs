@@ -3,16 +3,17 @@
 //! Two things about them need care. A socket in flight may hold others in its own queue, down to any depth: dropping
 //! them one inside another would use kernel stack without bound, so they go through one heap ([`bury`]). And sockets
 //! may be in flight in each other's queues, where no process can reach them any more: [`collect`] finds those, as
-//! Linux' unix_gc does, when a socket is closed.
+//! Linux' unix_gc does. The poller thread runs it after descriptors of sockets were closed ([`request`]).
 
 use super::UnixSocket;
 use crate::fs::OpenFile;
+use crate::ipc::poller;
 use crate::ipc::socket::Socket;
 use crate::{Errno, Mutex, Result};
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Most files of a family that may be in flight at one time.
 const MAX_IN_FLIGHT: usize = 1 << 16;
@@ -24,6 +25,7 @@ struct Heap {
 
 static HEAP: Mutex<Heap> = Mutex::new(Heap { files: Vec::new(), busy: false });
 static IN_FLIGHT: AtomicUsize = AtomicUsize::new(0);
+static REQUESTED: AtomicBool = AtomicBool::new(false);
 /// Sockets in flight, by address of their open file: how many queues hold them.
 static SOCKETS: Mutex<BTreeMap<usize, (Weak<OpenFile>, usize)>> = Mutex::new(BTreeMap::new());
 
@@ -116,8 +118,18 @@ struct Candidate {
     reachable: bool,
 }
 
-/// Empties the queues of sockets that no process can reach any more.
+/// Asks for a collection, where there can be something to collect: a descriptor of a socket was closed.
+pub fn request() {
+    if IN_FLIGHT.load(Ordering::Relaxed) != 0 && !REQUESTED.swap(true, Ordering::AcqRel) {
+        poller::kick();
+    }
+}
+
+/// Empties the queues of sockets that no process can reach any more, if that was asked for.
 pub fn collect() {
+    if !REQUESTED.swap(false, Ordering::AcqRel) {
+        return;
+    }
     // Whatever is looked at stays alive until the lock is given up: a socket that is closed by the last reference
     // being dropped comes back here.
     let mut seen = Vec::new();

@@ -533,7 +533,7 @@ impl SocketOps for UnixSocket {
             }
         }
         self.queue.wake();
-        garbage::collect();
+        garbage::request();
     }
 
     fn queued(&self) -> (usize, usize) {
