@@ -3,6 +3,8 @@
 //!
 //! Each case runs in a process of its own, since the launcher needs one with a single thread.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 use postern_abi::boot::{Boot, MAGIC};
 use postern_abi::layout::{BOOT_BASE, arena_offset, handle};
 use postern_monitor::config::Config;

@@ -1,6 +1,7 @@
 //! The seccomp policy, rule by rule: what is listed works, and a wrong argument, every call that is not listed, and
 //! every call from outside the gate does not. The policy is compiled for a gate of the test's own.
 
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
 #![allow(unsafe_code, reason = "the test forks and makes host system calls from a page of its own")]
 
 #[path = "../src/policy.rs"]

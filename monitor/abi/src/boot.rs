@@ -133,9 +133,12 @@ pub mod mount {
     pub const LINK: u32 = 1 << 3;
 }
 
-/// Splits the first mount off a mounts section: the record, its path, its link target, and the rest.
+/// A mount record, its path, its link target, and the bytes after it.
+pub type SplitMount<'a> = (Mount, &'a [u8], &'a [u8], &'a [u8]);
+
+/// Splits the first mount off a mounts section.
 #[must_use]
-pub fn split_mount(bytes: &[u8]) -> Option<(Mount, &[u8], &[u8], &[u8])> {
+pub fn split_mount(bytes: &[u8]) -> Option<SplitMount<'_>> {
     let (m, rest) = Mount::read_from_prefix(bytes).ok()?;
     let path_len = usize::try_from(m.path_len).ok()?;
     let target_len = usize::try_from(m.target_len).ok()?;

@@ -28,19 +28,13 @@ pub struct Pair {
 }
 
 /// The relayed streams and the thread that serves them, which is started with the first.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Relay {
     pairs: Mutex<Vec<Arc<Pair>>>,
     /// Wakes the thread when the list changed.
     wake: Mutex<Option<Arc<OwnedFd>>>,
     /// Bytes of streams that are gone.
     past: [AtomicU64; 2],
-}
-
-impl Default for Relay {
-    fn default() -> Self {
-        Self { pairs: Mutex::default(), wake: Mutex::default(), past: Default::default() }
-    }
 }
 
 impl Relay {
