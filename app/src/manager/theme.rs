@@ -25,7 +25,7 @@ pub const NARROW: f32 = 600.0;
 /// Below this width, what stands side by side on a page is stacked.
 pub const STACKED: f32 = 430.0;
 /// The size below which a page is cut off at its edges.
-pub const LEAST_PAGE: egui::Vec2 = egui::vec2(300.0, 200.0);
+pub const LEAST_PAGE: egui::Vec2 = egui::vec2(250.0, 200.0);
 /// The greatest width of a page's text and cards.
 pub const PAGE_WIDTH: f32 = 880.0;
 /// The corner radius of cards.

@@ -155,6 +155,7 @@ pub fn switch(ui: &mut Ui, tokens: &Tokens, on: bool, name: &str) -> Response {
 /// A few values side by side, of which one holds. Returns the one that was clicked.
 pub fn choice<'a>(ui: &mut Ui, tokens: &Tokens, choices: &'a [Choice], name: &str) -> Option<&'a Choice> {
     const EDGE: f32 = 3.0;
+    let padding = if ui.available_width() < theme::STACKED / 2.0 { 10.0 } else { 20.0 };
     let texts: Vec<_> = choices
         .iter()
         .map(|choice| {
@@ -162,7 +163,7 @@ pub fn choice<'a>(ui: &mut Ui, tokens: &Tokens, choices: &'a [Choice], name: &st
             ui.painter().layout_no_wrap(choice.label.to_owned(), font, Color32::PLACEHOLDER)
         })
         .collect();
-    let widths: Vec<f32> = texts.iter().map(|text| text.size().x + 20.0).collect();
+    let widths: Vec<f32> = texts.iter().map(|text| text.size().x + padding).collect();
     let size = vec2(widths.iter().sum::<f32>() + 2.0 * EDGE, CONTROL_HEIGHT);
     let (whole, _) = ui.allocate_exact_size(size, Sense::hover());
     let edge = Stroke::new(1.0, tokens.border);
