@@ -1,7 +1,9 @@
 //! The bridge's end: messages out and in.
 
 use crate::client::ClientId;
+use crate::surface::{Attach, Role, Surface};
 use crate::{Display, Outgoing, Platform};
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use postern_channel::{self as msg, DecodeError, Hello, Message, Text, TextField, VERSION};
 
@@ -47,13 +49,17 @@ impl<P: Platform> Display<P> {
     ) -> Result<(), DecodeError> {
         self.now_ms = now_ms;
         match Message::decode(bytes)? {
-            Message::Hello(..) => self.replay(),
+            Message::Hello(..) => self.replay(platform),
             Message::Output(output, _) => self.output_changed(output),
             Message::OutputGone(gone, _) => self.output_gone(gone.output),
             Message::Seat(seat, _) => self.seat_changed(platform, seat, handle),
-            Message::Configure(configure, _) => self.configure(&configure),
+            Message::Configure(configure, _) => {
+                // By now a bridge has told of all outputs that there are.
+                self.drop_stale_outputs();
+                self.configure(&configure);
+            }
             Message::Close(close, _) => self.close(close.surface),
-            Message::Frame(frame, _) => self.frame_done(frame.surface, frame.time),
+            Message::Frame(frame, _) => self.host_frame(&frame),
             Message::BufferRelease(release, _) => self.release_attachment(release.buffer),
             Message::Pointer(pointer, _) => self.pointer(&pointer),
             Message::Key(key, _) => self.key(&key),
@@ -65,17 +71,46 @@ impl<P: Platform> Display<P> {
         Ok(())
     }
 
-    /// Tells a new bridge everything: pools, then surfaces from parents to children, with their texts.
-    fn replay(&mut self) {
-        self.connected = true;
-        self.out.clear();
-        self.outputs.clear();
-        self.send(&Message::Hello(Hello { version: u32::from(VERSION) }, &[]), None);
-        // What a former bridge still read is nobody's now, except what surfaces show.
-        let shown: Vec<u32> = self.surfaces.values().map(|s| s.sent.buffer).collect();
+    /// The bridge is gone. Until another one greets, nothing is kept for it, and no client waits for it.
+    pub fn bridge_lost(&mut self) {
+        if core::mem::take(&mut self.connected) {
+            self.out.clear();
+            self.release_stale();
+        }
+    }
+
+    /// What a former bridge still read is nobody's now, except what surfaces show.
+    fn release_stale(&mut self) {
+        let mut shown: BTreeSet<u32> = self.surfaces.values().map(|s| s.sent.buffer).collect();
+        shown.extend(self.surfaces.values().filter_map(|s| match s.cached.as_ref()?.attach {
+            Attach::Taken(attachment, _) => Some(attachment),
+            _ => None,
+        }));
         let stale: Vec<u32> = self.attachments.keys().copied().filter(|n| !shown.contains(n)).collect();
         for number in stale {
             self.release_attachment(number);
+        }
+    }
+
+    /// Tells a new bridge everything: pools, then surfaces from parents to children, with their texts.
+    fn replay(&mut self, platform: &mut P) {
+        self.out.clear();
+        self.connected = true;
+        self.send(&Message::Hello(Hello { version: u32::from(VERSION) }, &[]), None);
+        self.release_stale();
+        self.end_transfers(platform);
+        self.stale_outputs = self.outputs.keys().copied().collect();
+        for focus in [self.seat.pointer_focus, self.seat.keyboard_focus] {
+            self.drop_focus(focus);
+        }
+        // Menus belong to a moment that is over; their grabs would not be granted again.
+        let is_popup = |s: &Surface| s.announced && s.role == Role::Popup;
+        let popups: Vec<u32> = self.surfaces.iter().filter(|(_, s)| is_popup(s)).map(|(n, _)| *n).collect();
+        for popup in popups {
+            if let Some(surface) = self.surfaces.get_mut(&popup) {
+                surface.announced = false;
+            }
+            self.close(popup);
         }
         let pools: Vec<u32> = self.pools.keys().copied().collect();
         for pool in pools {
@@ -92,7 +127,6 @@ impl<P: Platform> Display<P> {
             surface.sent.damage = msg::Rect { x: 0, y: 0, width: commit.width, height: commit.height };
             surface.sent.acked = 0;
             surface.announced = false;
-            surface.entered.clear();
             self.send_commit(number);
         }
         if let Some(cursor) = self.seat.cursor {

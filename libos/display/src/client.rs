@@ -35,6 +35,10 @@ pub mod display_error {
 
 /// Most objects of one client.
 pub const MAX_OBJECTS: usize = 65_536;
+/// First id of the objects that the server makes.
+pub const FIRST_SERVER_ID: u32 = 0xff00_0000;
+/// Most objects that the server makes for one client.
+const MAX_SERVER_OBJECTS: u32 = 4096;
 /// Most bytes of events that wait for a client that does not read.
 const MAX_EVENTS: usize = 8 << 20;
 
@@ -45,8 +49,10 @@ pub struct Client<F> {
     pub files: VecDeque<F>,
     pub events: Vec<u8>,
     pub event_files: VecDeque<F>,
-    /// Next id of an object that the server makes.
-    pub next_server_id: u32,
+    /// Ids of objects that the server made and the client destroyed.
+    free_ids: Vec<u32>,
+    /// Ids that the server has used: client libraries demand that there are no gaps.
+    used_ids: u32,
     pub failed: bool,
 }
 
@@ -60,7 +66,8 @@ impl<F> Client<F> {
             files: VecDeque::new(),
             events: Vec::new(),
             event_files: VecDeque::new(),
-            next_server_id: 0xff00_0000,
+            free_ids: Vec::new(),
+            used_ids: 0,
             failed: false,
         }
     }
@@ -71,6 +78,7 @@ impl<F> Client<F> {
             // It does not read: drop what waits and let it go.
             self.failed = true;
             self.events.clear();
+            self.event_files.clear();
         }
         Writer::new(&mut self.events, object, opcode)
     }
@@ -83,10 +91,26 @@ impl<F> Client<F> {
     /// Removes an object; the client may use its id again.
     pub fn remove(&mut self, id: u32) -> Option<Object> {
         let object = self.objects.remove(&id)?;
-        if id < 0xff00_0000 {
+        if id < FIRST_SERVER_ID {
             drop(self.event(1, 1).u32(id));
+        } else {
+            self.free_ids.push(id);
         }
         Some(object)
+    }
+
+    /// An object that the server makes; none for a client that lets thousands pile up.
+    pub fn introduce(&mut self, kind: Kind, version: u32) -> Option<u32> {
+        let id = match self.free_ids.pop() {
+            Some(id) => id,
+            None if self.used_ids < MAX_SERVER_OBJECTS => {
+                self.used_ids += 1;
+                FIRST_SERVER_ID + self.used_ids - 1
+            }
+            None => return None,
+        };
+        self.objects.insert(id, Object { kind, version });
+        Some(id)
     }
 }
 

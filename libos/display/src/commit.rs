@@ -1,36 +1,56 @@
 //! wl_surface.commit: pending state becomes current and goes to the bridge as one message.
 
-use crate::client::{ClientId, Fault};
+use crate::client::{ClientId, Fault, display_error};
 use crate::object::Kind;
 use crate::shm::Attachment;
-use crate::surface::{Attach, Pending, Role, union};
+use crate::surface::{Attach, Pending, Role, Surface, union};
 use crate::{Display, Platform};
 use postern_channel as msg;
 use postern_channel::{CommitFlag, Message, Rect, Text, TextField, limit};
 
+/// What a commit did to a surface, for what follows when it is sent.
+struct Applied {
+    surface: u32,
+    /// The attachment that was replaced, 0 = none.
+    replaced: u32,
+    was_mapped: bool,
+}
+
 impl<P: Platform> Display<P> {
     pub(crate) fn commit(&mut self, client: ClientId, number: u32) -> Result<(), Fault> {
         let Some(surface) = self.surfaces.get_mut(&number) else { return Ok(()) };
-        let pending = core::mem::replace(&mut surface.pending, Pending::new());
-        if surface.role == Role::Subsurface && self.is_synchronised(number) {
-            if let Some(surface) = self.surfaces.get_mut(&number) {
-                surface.cached = Some(match surface.cached.take() {
-                    None => pending,
-                    Some(earlier) => merge(earlier, pending),
-                });
-            }
-            return Ok(());
+        let mut pending = core::mem::replace(&mut surface.pending, Pending::new());
+        if let Attach::Buffer(object) = pending.attach {
+            pending.attach = self.take_buffer(client, object)?;
         }
-        self.apply(client, number, pending)
+        if !self.is_synchronised(number) {
+            return self.apply(number, pending);
+        }
+        let Some(surface) = self.surfaces.get_mut(&number) else { return Ok(()) };
+        let (cached, unused) = match surface.cached.take() {
+            None => (pending, Attach::Keep),
+            Some(earlier) => merge(earlier, pending),
+        };
+        surface.cached = Some(cached);
+        self.discard_attach(unused);
+        Ok(())
     }
 
-    /// Whether the subsurface or one of its ancestors is in synchronised mode.
+    /// wl_subsurface.set_desync: what was held back comes into force, unless an ancestor is synchronised.
+    pub(crate) fn release_cached(&mut self, number: u32) -> Result<(), Fault> {
+        if self.is_synchronised(number) {
+            return Ok(());
+        }
+        match self.surfaces.get_mut(&number).and_then(|s| s.cached.take()) {
+            Some(cached) => self.apply(number, cached),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether this is a subsurface that is, or has an ancestor that is, in synchronised mode.
     fn is_synchronised(&self, number: u32) -> bool {
         let mut at = number;
-        for _ in 0..32 {
-            let Some(surface) = self.surfaces.get(&at).filter(|s| s.role == Role::Subsurface) else {
-                return false;
-            };
+        while let Some(surface) = self.surfaces.get(&at).filter(|s| s.role == Role::Subsurface) {
             if surface.sync {
                 return true;
             }
@@ -39,17 +59,64 @@ impl<P: Platform> Display<P> {
         false
     }
 
-    fn apply(&mut self, client: ClientId, number: u32, pending: Pending) -> Result<(), Fault> {
-        let attach = pending.attach;
-        let attached = match attach {
-            Attach::Buffer(object) => Some((object, self.attach(client, object)?)),
-            _ => None,
-        };
-        let Some(surface) = self.surfaces.get_mut(&number) else { return Ok(()) };
-        let old_attachment = surface.sent.buffer;
-        let had_buffer = surface.sent.flags & CommitFlag::BUFFER != 0;
+    /// A new attachment of a buffer.
+    fn take_buffer(&mut self, client: ClientId, object: u32) -> Result<Attach, Fault> {
+        let number = Self::fresh(&mut self.next_attachment, &self.attachments);
+        let found = self.clients.get_mut(&client).and_then(|c| c.objects.get_mut(&object));
+        let Some(Kind::Buffer(buffer)) = found.map(|o| &mut o.kind) else { return Ok(Attach::Null) };
+        if self.attachments.len() >= MAX_ATTACHMENTS {
+            return Err(Fault { object: 1, code: display_error::NO_MEMORY, text: "too many buffers" });
+        }
+        buffer.uses += 1;
+        let copy = *buffer;
+        if let Some(pool) = self.pools.get_mut(&copy.pool) {
+            pool.references += 1;
+        }
+        self.attachments.insert(number, Attachment { client, buffer: object });
+        Ok(Attach::Taken(number, copy))
+    }
+
+    /// Applies a commit, together with what synchronised children held back; children are sent before their parents.
+    fn apply(&mut self, number: u32, pending: Pending) -> Result<(), Fault> {
+        let mut order = alloc::vec![self.update(number, pending)?];
+        let mut at = 0;
+        while let Some(parent) = order.get(at).map(|a| a.surface) {
+            at += 1;
+            let children = self.surfaces.get(&parent).map(|s| s.children.clone()).unwrap_or_default();
+            let mut below = parent;
+            for child in children {
+                let Some(surface) = self.surfaces.get_mut(&child) else { continue };
+                let cached = surface.cached.take();
+                let restacked = surface.sent.above != below;
+                surface.sent.above = below;
+                below = child;
+                let moved = surface.position.take();
+                surface.sent.position = moved.unwrap_or(surface.sent.position);
+                if cached.is_some() || (moved.is_some() || restacked) && surface.announced {
+                    order.push(self.update(child, cached.unwrap_or(Pending::new()))?);
+                }
+            }
+        }
+        for applied in order.into_iter().rev() {
+            self.show(&applied);
+        }
+        Ok(())
+    }
+
+    /// Makes pending state of one surface current.
+    fn update(&mut self, number: u32, pending: Pending) -> Result<Applied, Fault> {
+        let now = self.now_ms;
+        let nothing = Applied { surface: number, replaced: 0, was_mapped: false };
+        let Some(surface) = self.surfaces.get_mut(&number) else { return Ok(nothing) };
+        let mut applied = Applied { was_mapped: surface.mapped, ..nothing };
         let commit = &mut surface.sent;
-        if let Some((_, (attachment, buffer))) = attached {
+        let mut old_pool = 0;
+        if matches!(pending.attach, Attach::Taken(..) | Attach::Null) {
+            applied.replaced = core::mem::take(&mut commit.buffer);
+            old_pool = core::mem::take(&mut commit.pool);
+            commit.flags &= !CommitFlag::BUFFER;
+        }
+        if let Attach::Taken(attachment, buffer) = pending.attach {
             commit.buffer = attachment;
             commit.pool = buffer.pool;
             commit.offset = buffer.offset;
@@ -58,12 +125,9 @@ impl<P: Platform> Display<P> {
             commit.height = buffer.height;
             commit.format = buffer.format;
             commit.flags |= CommitFlag::BUFFER;
-        } else if matches!(attach, Attach::Null) {
-            commit.flags &= !CommitFlag::BUFFER;
-            commit.buffer = 0;
+            self.frames += 1;
         }
-        let keep = |new: Option<i32>, old: i32| new.unwrap_or(old);
-        commit.scale = keep(pending.scale, commit.scale);
+        commit.scale = pending.scale.unwrap_or(commit.scale);
         commit.transform = pending.transform.unwrap_or(commit.transform);
         commit.source = pending.source.unwrap_or(commit.source);
         commit.destination = pending.destination.unwrap_or(commit.destination);
@@ -80,76 +144,52 @@ impl<P: Platform> Display<P> {
             None => {}
         }
         commit.damage = damage(&pending, commit);
-        if let Some(position) = surface.position.take() {
-            commit.position = position;
-        }
         if !pending.frames.is_empty() {
             if surface.frames.is_empty() {
-                surface.frames_since = self.now_ms;
+                surface.frames_since = now;
             }
             surface.frames.extend(pending.frames);
         }
+        let commit = &mut surface.sent;
         commit.flags &= !CommitFlag::FRAME;
         if !surface.frames.is_empty() {
             commit.flags |= CommitFlag::FRAME;
         }
-        let replaced = attached.is_some() || matches!(attach, Attach::Null);
-        let was_sent = surface.announced;
-        let has_buffer = surface.sent.flags & CommitFlag::BUFFER != 0;
-        if has_buffer && !surface.configured && matches!(surface.role, Role::Toplevel | Role::Popup) {
-            return Err(Fault {
-                object: surface.xdg_surface,
-                code: 3,
-                text: "a buffer before the first configure",
-            });
-        }
-        surface.mapped = has_buffer;
-        if attached.is_some() {
-            self.frames += 1;
-        }
-        // Synchronised children show their state together with this one.
-        for child in self.surfaces.get(&number).map(|s| s.children.clone()).unwrap_or_default() {
-            self.apply_cached(client, child)?;
-        }
+        surface.mapped = commit.flags & CommitFlag::BUFFER != 0;
+        let checked = check(surface);
+        self.release_pool(old_pool);
+        checked.map(|()| applied)
+    }
+
+    /// Sends a surface and does what follows.
+    fn show(&mut self, applied: &Applied) {
+        let number = applied.surface;
+        let Some(surface) = self.surfaces.get(&number) else { return };
+        let (was_sent, is_mapped) = (surface.announced, surface.mapped);
         self.send_commit(number);
-        if replaced && had_buffer && !was_sent {
-            // It never left this server, so nobody will release it.
-            self.release_attachment(old_attachment);
+        if applied.replaced != 0 && !(was_sent && self.connected) {
+            // No bridge has it, so nobody else will release it.
+            self.release_attachment(applied.replaced);
         }
-        if has_buffer && !had_buffer {
-            self.enter_outputs(number);
+        match (applied.was_mapped, is_mapped) {
+            (false, true) => self.enter_outputs(number),
+            (true, false) => self.leave_outputs(number),
+            _ => {}
         }
-        Ok(())
-    }
-
-    fn apply_cached(&mut self, client: ClientId, number: u32) -> Result<(), Fault> {
-        let Some(surface) = self.surfaces.get_mut(&number) else { return Ok(()) };
-        let moved = surface.position.is_some();
-        match surface.cached.take() {
-            Some(pending) => self.apply(client, number, pending),
-            None if moved => self.apply(client, number, Pending::new()),
-            None => Ok(()),
-        }
-    }
-
-    /// A new attachment of a buffer.
-    fn attach(&mut self, client: ClientId, object: u32) -> Result<(u32, crate::object::Buffer), Fault> {
-        let number = Self::fresh(&mut self.next_attachment, &self.attachments);
-        let found = self.clients.get_mut(&client).and_then(|c| c.objects.get_mut(&object));
-        let Some(Kind::Buffer(buffer)) = found.map(|o| &mut o.kind) else {
-            // Destroyed between attach and commit: undefined by the protocol, harmless here.
-            return Err(Fault { object, code: 0, text: "the attached buffer is gone" });
-        };
-        buffer.uses += 1;
-        let copy = *buffer;
-        self.attachments.insert(number, Attachment { client, buffer: object });
-        Ok((number, copy))
     }
 
     /// Sends the surface's state, if the bridge can do something with it.
     pub(crate) fn send_commit(&mut self, number: u32) {
         let Some(surface) = self.surfaces.get_mut(&number) else { return };
         let mut commit = surface.sent;
+        if commit.width % commit.scale != 0 || commit.height % commit.scale != 0 {
+            // Compositors let this pass; it means the size rounded up.
+            let [width, height] = size_of(&commit);
+            if commit.destination[0] == 0 && commit.source.width == 0 {
+                commit.destination = [width, height];
+            }
+            commit.scale = 1;
+        }
         commit.role = match surface.role {
             // Shown once it has a role.
             Role::None => {
@@ -205,20 +245,68 @@ impl<P: Platform> Display<P> {
         let late: alloc::vec::Vec<u32> =
             self.surfaces.iter().filter(|(_, s)| due(s)).map(|(n, _)| *n).collect();
         for number in late {
-            self.frame_done(number, now_ms);
+            self.frame_done(number, now_ms.wrapping_add(self.clock_offset));
         }
     }
+
+    /// The host says that it is time for a frame.
+    pub(crate) fn host_frame(&mut self, frame: &msg::Frame) {
+        self.clock_offset = frame.time.wrapping_sub(self.now_ms);
+        self.frame_done(frame.surface, frame.time);
+    }
 }
+
+/// Most attachments that the bridge may still read: far more than any app has buffers.
+const MAX_ATTACHMENTS: usize = 16_384;
 
 /// How long a frame callback waits for the host.
 const HIDDEN_FRAME_MS: u32 = 1000;
 
-/// Two commits of a synchronised subsurface before its parent's: the later one wins where it says something.
-fn merge(earlier: Pending, later: Pending) -> Pending {
+/// A surface's size: its buffer, turned and scaled, rounded up.
+fn size_of(commit: &msg::Commit) -> [i32; 2] {
+    let scaled = |pixels: i32| pixels.saturating_add(commit.scale - 1) / commit.scale.max(1);
+    let size = [scaled(commit.width), scaled(commit.height)];
+    // The odd transforms are turned by 90 or 270 degrees.
+    if commit.transform % 2 == 1 { [size[1], size[0]] } else { size }
+}
+
+/// Rules that a committed state must keep: those that a compositor would end the whole app's connection for.
+fn check(surface: &Surface) -> Result<(), Fault> {
+    let commit = &surface.sent;
+    if !surface.mapped {
+        return Ok(());
+    }
+    if !surface.configured && matches!(surface.role, Role::Toplevel | Role::Popup) {
+        return Err(Fault {
+            object: surface.xdg_surface,
+            code: 3,
+            text: "a buffer before the first configure",
+        });
+    }
+    let source = commit.source;
+    if source.width > 0 {
+        let [width, height] = size_of(commit);
+        if source.x + source.width > width * 256 || source.y + source.height > height * 256 {
+            return Err(Fault { object: surface.viewport, code: 2, text: "a source outside of the buffer" });
+        }
+        if commit.destination[0] == 0 && (source.width % 256 != 0 || source.height % 256 != 0) {
+            return Err(Fault { object: surface.viewport, code: 1, text: "a source of broken size" });
+        }
+    }
+    Ok(())
+}
+
+/// Two commits of a synchronised subsurface before its parent's: the later one wins where it says something. Also
+/// returns the attachment that comes to nothing.
+fn merge(earlier: Pending, later: Pending) -> (Pending, Attach) {
     let mut frames = earlier.frames;
     frames.extend(later.frames);
-    Pending {
-        attach: if matches!(later.attach, Attach::Keep) { earlier.attach } else { later.attach },
+    let (attach, unused) = match later.attach {
+        Attach::Keep => (earlier.attach, Attach::Keep),
+        new => (new, earlier.attach),
+    };
+    let merged = Pending {
+        attach,
         damage: later.damage.map_or(earlier.damage, |d| union(earlier.damage, d)),
         surface_damage: later
             .surface_damage
@@ -233,7 +321,8 @@ fn merge(earlier: Pending, later: Pending) -> Pending {
         geometry: later.geometry.or(earlier.geometry),
         min_size: later.min_size.or(earlier.min_size),
         max_size: later.max_size.or(earlier.max_size),
-    }
+    };
+    (merged, unused)
 }
 
 /// Damage in buffer pixels, cut to the buffer. Surface damage is scaled; with a viewport or a transform it stands for

@@ -1,8 +1,8 @@
 //! Requests of clients, one after another.
 
-use crate::client::{ClientError, ClientId, Fault, MAX_OBJECTS, display_error};
-use crate::object::{Buffer, Kind, Object, Positioner};
-use crate::shell::{Failure, fault};
+use crate::client::{ClientError, ClientId, FIRST_SERVER_ID, Fault, MAX_OBJECTS, display_error};
+use crate::object::{Kind, Object, Positioner};
+use crate::shell::{Done, Failure, fault};
 use crate::surface::{Attach, Role, largest, union};
 use crate::wire::Reader;
 use crate::{Display, Platform};
@@ -10,10 +10,10 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use postern_channel::{Rect, Rect256, limit};
 
-type Done = Result<(), Failure>;
-
 /// Most bytes of one request; libwayland's own limit.
 const MAX_REQUEST: usize = 4096;
+/// Most files that may wait for the request that they belong to.
+const MAX_FILES: usize = 256;
 
 impl<P: Platform> Display<P> {
     /// Bytes that a client sent, with the files that came with them. Runs all complete requests.
@@ -31,6 +31,12 @@ impl<P: Platform> Display<P> {
         self.now_ms = now_ms;
         let client = self.clients.get_mut(&id).ok_or(ClientError::Gone)?;
         client.files.append(files);
+        if client.files.len() > MAX_FILES {
+            return self.fail(
+                id,
+                Fault { object: 1, code: display_error::NO_MEMORY, text: "files that belong to no request" },
+            );
+        }
         let mut input = core::mem::take(&mut client.input);
         let owned;
         let mut rest: &[u8] = if input.is_empty() {
@@ -97,7 +103,7 @@ impl<P: Platform> Display<P> {
     /// Registers an object that the client made.
     pub(crate) fn create(&mut self, id: ClientId, object: u32, kind: Kind, version: u32) -> Done {
         let Some(client) = self.clients.get_mut(&id) else { return Ok(()) };
-        if object == 0 || object >= 0xff00_0000 || client.objects.contains_key(&object) {
+        if object == 0 || object >= FIRST_SERVER_ID || client.objects.contains_key(&object) {
             return fault(1, display_error::INVALID_OBJECT, "an invalid new id");
         }
         if client.objects.len() >= MAX_OBJECTS {
@@ -158,13 +164,7 @@ impl<P: Platform> Display<P> {
             }
             Kind::Buffer(buffer) if opcode == 0 => {
                 let pool = buffer.pool;
-                self.destroy(id, object);
-                for attachment in self.attachments.values_mut() {
-                    if attachment.client == id && attachment.buffer == object {
-                        attachment.buffer = 0;
-                    }
-                }
-                self.release_pool(pool);
+                self.destroy_buffer(id, object, pool);
                 Ok(())
             }
             Kind::WmBase => self.wm_base_request(id, object, version, opcode, r),
@@ -184,16 +184,19 @@ impl<P: Platform> Display<P> {
             }
             Kind::Toplevel(number) | Kind::Popup(number) if opcode == 0 => {
                 let number = *number;
-                self.retract(number);
-                if let Some(surface) = self.surfaces.get_mut(&number) {
-                    surface.xdg_role = 0;
+                // The surface may be gone, or be the window of a later object.
+                if self.surfaces.get(&number).is_some_and(|s| s.xdg_role == object) {
+                    self.retract(number);
+                    if let Some(surface) = self.surfaces.get_mut(&number) {
+                        surface.xdg_role = 0;
+                    }
                 }
                 self.destroy(id, object);
                 Ok(())
             }
             Kind::Toplevel(number) => {
                 let number = *number;
-                self.toplevel_request(id, number, opcode, r)
+                self.toplevel_request(id, object, number, opcode, r)
             }
             Kind::Popup(number) => {
                 let number = *number;
@@ -242,7 +245,7 @@ impl<P: Platform> Display<P> {
             return fault(1, display_error::INVALID_METHOD, "a version that is not offered");
         }
         self.create(id, new, kind, version)?;
-        let (capabilities, server) = (self.seat.capabilities, self.server_decoration);
+        let capabilities = self.seat.capabilities;
         let Some(client) = self.clients.get_mut(&id) else { return Ok(()) };
         match client.objects.get(&new).map(|o| &o.kind) {
             Some(Kind::Shm) => {
@@ -255,8 +258,9 @@ impl<P: Platform> Display<P> {
                     drop(client.event(new, 1).string(b"seat0"));
                 }
             }
-            Some(Kind::KdeDecorationManager) => drop(client.event(new, 0).u32(if server { 2 } else { 1 })),
-            Some(Kind::Output(_)) => self.describe_output(id, new),
+            // Clients draw their own, unless the newer decoration protocol says otherwise.
+            Some(Kind::KdeDecorationManager) => drop(client.event(new, 0).u32(1)),
+            Some(Kind::Output(_)) => self.greet_output(id, new),
             _ => {}
         }
         Ok(())
@@ -401,173 +405,6 @@ impl<P: Platform> Display<P> {
         Ok(())
     }
 
-    fn subcompositor_request(&mut self, id: ClientId, object: u32, opcode: u16, r: &mut Reader<'_>) -> Done {
-        match opcode {
-            0 => self.destroy(id, object),
-            1 => {
-                let (new, surface, parent) = (r.u32()?, r.u32()?, r.u32()?);
-                let (child, parent) = (self.surface_of(id, surface)?, self.surface_of(id, parent)?);
-                let Some(s) = self.surfaces.get(&child) else { return Ok(()) };
-                if child == parent || !matches!(s.role, Role::None | Role::Subsurface) || s.subsurface != 0 {
-                    return fault(object, 0, "the surface cannot become a subsurface");
-                }
-                self.create(id, new, Kind::Subsurface(child), 1)?;
-                if let Some(s) = self.surfaces.get_mut(&child) {
-                    s.role = Role::Subsurface;
-                    s.subsurface = new;
-                    s.sync = true;
-                    s.sent.parent = parent;
-                }
-                if let Some(p) = self.surfaces.get_mut(&parent) {
-                    p.children.push(child);
-                }
-            }
-            _ => return Err(Failure::Malformed),
-        }
-        Ok(())
-    }
-
-    fn subsurface_request(
-        &mut self,
-        id: ClientId,
-        object: u32,
-        number: u32,
-        opcode: u16,
-        r: &mut Reader<'_>,
-    ) -> Done {
-        match opcode {
-            0 => {
-                self.retract(number);
-                if let Some(s) = self.surfaces.get_mut(&number) {
-                    s.subsurface = 0;
-                }
-                for other in self.surfaces.values_mut() {
-                    other.children.retain(|c| *c != number);
-                }
-                self.destroy(id, object);
-            }
-            1 => {
-                let position = [r.i32()?, r.i32()?].map(|v| v.clamp(-limit::SIZE, limit::SIZE));
-                if let Some(s) = self.surfaces.get_mut(&number) {
-                    s.position = Some(position);
-                }
-            }
-            2 | 3 => {
-                let sibling = r.u32()?;
-                let sibling = self.surface_of(id, sibling)?;
-                if let Some(s) = self.surfaces.get_mut(&number) {
-                    // Below a sibling means above the parent, which is right for the one use there is: behind all.
-                    s.sent.above = if opcode == 2 { sibling } else { s.sent.parent };
-                }
-            }
-            4 => {
-                if let Some(s) = self.surfaces.get_mut(&number) {
-                    s.sync = true;
-                }
-            }
-            5 => {
-                if let Some(s) = self.surfaces.get_mut(&number) {
-                    s.sync = false;
-                    if let Some(cached) = s.cached.take() {
-                        let later = core::mem::replace(&mut s.pending, cached);
-                        self.commit(id, number)?;
-                        if let Some(s) = self.surfaces.get_mut(&number) {
-                            s.pending = later;
-                        }
-                    }
-                }
-            }
-            _ => return Err(Failure::Malformed),
-        }
-        Ok(())
-    }
-
-    fn shm_request(
-        &mut self,
-        platform: &mut P,
-        id: ClientId,
-        object: u32,
-        opcode: u16,
-        r: &mut Reader<'_>,
-    ) -> Done {
-        if opcode != 0 {
-            return Err(Failure::Malformed);
-        }
-        let (new, size) = (r.u32()?, r.i32()?);
-        let Some(file) = self.clients.get_mut(&id).and_then(|c| c.files.pop_front()) else {
-            return Err(Failure::Malformed);
-        };
-        let Ok(size) = u64::try_from(size) else { return fault(object, 2, "an invalid pool size") };
-        if size == 0 || self.pools.len() >= limit::POOLS {
-            return fault(object, 2, "an invalid pool size, or too many pools");
-        }
-        let Some((handle, file_size)) = platform.pool_memory(&file) else {
-            return fault(object, 2, "this file cannot be a pool");
-        };
-        if file_size < size {
-            return fault(object, 2, "the file is smaller than the pool");
-        }
-        let pool = self.new_pool(handle, size);
-        let made = self.create(id, new, Kind::ShmPool(pool), 1);
-        if made.is_err() {
-            self.release_pool(pool);
-        }
-        made
-    }
-
-    fn pool_request(
-        &mut self,
-        _platform: &mut P,
-        id: ClientId,
-        object: u32,
-        number: u32,
-        opcode: u16,
-        r: &mut Reader<'_>,
-    ) -> Done {
-        match opcode {
-            0 => {
-                let new = r.u32()?;
-                let (offset, width, height, stride, format) =
-                    (r.i32()?, r.i32()?, r.i32()?, r.i32()?, r.u32()?);
-                if format > 1 {
-                    return fault(object, 0, "a pixel format that is not offered");
-                }
-                let pool_size = self.pools.get(&number).map_or(0, |p| p.size);
-                let bytes = i64::from(stride).checked_mul(i64::from(height)).unwrap_or(i64::MAX);
-                let end = u64::try_from(i64::from(offset).saturating_add(bytes)).unwrap_or(u64::MAX);
-                let in_range = (1..=limit::SIZE).contains(&width) && (1..=limit::SIZE).contains(&height);
-                let row = i64::from(width) * 4;
-                let (Ok(offset), Ok(unsigned_stride)) = (u32::try_from(offset), u32::try_from(stride)) else {
-                    return fault(object, 1, "a negative offset or stride");
-                };
-                if !in_range || i64::from(stride) < row || end > pool_size {
-                    return fault(object, 1, "the buffer does not fit into its pool");
-                }
-                let buffer =
-                    Buffer { pool: number, offset, width, height, stride: unsigned_stride, format, uses: 0 };
-                self.create(id, new, Kind::Buffer(buffer), 1)?;
-                if let Some(pool) = self.pools.get_mut(&number) {
-                    pool.references += 1;
-                }
-            }
-            1 => {
-                self.destroy(id, object);
-                self.release_pool(number);
-            }
-            2 => {
-                let size = u64::try_from(r.i32()?).unwrap_or(0);
-                let Some(pool) = self.pools.get_mut(&number) else { return Ok(()) };
-                if size < pool.size || size > limit::POOL {
-                    return fault(object, 2, "a pool cannot shrink");
-                }
-                pool.size = size;
-                self.send_pool(number);
-            }
-            _ => return Err(Failure::Malformed),
-        }
-        Ok(())
-    }
-
     fn wm_base_request(
         &mut self,
         id: ClientId,
@@ -607,7 +444,7 @@ impl<P: Platform> Display<P> {
     ) -> Done {
         match opcode {
             0 => {
-                if let Some(surface) = self.surfaces.get_mut(&number) {
+                if let Some(surface) = self.surfaces.get_mut(&number).filter(|s| s.xdg_surface == object) {
                     if surface.xdg_role != 0 {
                         return fault(object, 6, "the xdg_surface is destroyed before its role");
                     }
@@ -617,6 +454,10 @@ impl<P: Platform> Display<P> {
             }
             1 => {
                 let new = r.u32()?;
+                let windows = self.surfaces.values().filter(|s| s.role == Role::Toplevel && s.xdg_role != 0);
+                if windows.count() >= limit::TOPLEVELS {
+                    return fault(1, display_error::NO_MEMORY, "too many windows");
+                }
                 self.new_window(object, new, number, None)?;
                 self.create(id, new, Kind::Toplevel(number), version)?;
                 if version >= 5

@@ -3,14 +3,15 @@
 use crate::client::ClientId;
 use crate::object::Kind;
 use crate::selection::MAX_MIMES;
-use crate::shell::{Failure, fault};
+use crate::shell::{Done, Failure, fault};
 use crate::surface::Role;
 use crate::wire::Reader;
 use crate::{Display, Platform};
 use alloc::vec::Vec;
 use postern_channel::{Cursor, Rect256, limit};
 
-type Done = Result<(), Failure>;
+/// The last shape of wp_cursor_shape_device_v1 version 1: zoom_out.
+const LAST_SHAPE: u32 = 34;
 
 impl<P: Platform> Display<P> {
     pub(crate) fn extra_request(
@@ -48,7 +49,7 @@ impl<P: Platform> Display<P> {
             }
             (Kind::CursorShapeDevice, 1) => {
                 let (serial, shape) = (r.u32()?, r.u32()?);
-                if shape == 0 || shape > 64 {
+                if shape == 0 || shape > LAST_SHAPE {
                     return fault(object, 1, "an unknown cursor shape");
                 }
                 self.set_cursor(id, Cursor { shape, surface: 0, hotspot: [0, 0], serial });
@@ -104,17 +105,16 @@ impl<P: Platform> Display<P> {
             (Kind::Decoration(number), _) => self.decoration_request(id, object, number, opcode, r),
             (Kind::KdeDecorationManager, 0) => {
                 let (new, surface) = (r.u32()?, r.u32()?);
-                let number = self.surface_of(id, surface)?;
+                self.surface_of(id, surface)?;
                 self.create(id, new, Kind::KdeDecoration, version)?;
-                let _ = number;
-                let mode = if self.server_decoration { 2 } else { 1 };
                 if let Some(client) = self.client(id) {
-                    drop(client.event(new, 0).u32(mode));
+                    drop(client.event(new, 0).u32(1));
                 }
                 Ok(())
             }
             (Kind::KdeDecoration, 1) => {
-                let mode = r.u32()?.min(2);
+                // None and client-side are the client's own business; server-side is not offered here.
+                let mode = r.u32()?.min(1);
                 if let Some(client) = self.client(id) {
                     drop(client.event(object, 0).u32(mode));
                 }
@@ -124,6 +124,7 @@ impl<P: Platform> Display<P> {
                 let new = r.u32()?;
                 self.create(id, new, Kind::ActivationToken, version)
             }
+            (Kind::Callback | Kind::Registry, _) => Err(Failure::Malformed),
             (Kind::Activation, 2) => {
                 // Raising a window of one's own without the user's wish is not passed on.
                 let _ = (r.string()?, r.u32()?);
@@ -140,7 +141,7 @@ impl<P: Platform> Display<P> {
                 let (new, surface) = (r.u32()?, r.u32()?);
                 let number = self.surface_of(id, surface)?;
                 self.create(id, new, Kind::FractionalScale(number), version)?;
-                let fraction = self.outputs.values().map(|o| o.fraction).max().unwrap_or(120);
+                let fraction = self.fraction();
                 if let Some(s) = self.surfaces.get_mut(&number) {
                     s.scale_object = new;
                 }
@@ -150,7 +151,7 @@ impl<P: Platform> Display<P> {
                 Ok(())
             }
             (Kind::FractionalScale(number), 0) => {
-                if let Some(s) = self.surfaces.get_mut(&number) {
+                if let Some(s) = self.surfaces.get_mut(&number).filter(|s| s.scale_object == object) {
                     s.scale_object = 0;
                 }
                 self.destroy(id, object);
@@ -170,7 +171,7 @@ impl<P: Platform> Display<P> {
                 self.create(id, new, Kind::IdleInhibitor, version)
             }
             // What is left are destructors: release of input objects, destroy of the rest.
-            (Kind::Seat, 3) | (Kind::Pointer | Kind::ActivationToken, 1 | 4) | (_, 0) => {
+            (Kind::Seat, 3) | (Kind::Pointer, 1) | (Kind::ActivationToken, 4) | (_, 0) => {
                 self.destroy(id, object);
                 Ok(())
             }
@@ -209,7 +210,7 @@ impl<P: Platform> Display<P> {
     ) -> Done {
         match opcode {
             0 => {
-                if let Some(s) = self.surfaces.get_mut(&number) {
+                if let Some(s) = self.surfaces.get_mut(&number).filter(|s| s.viewport == object) {
                     s.viewport = 0;
                     s.pending.source = Some(Rect256::default());
                     s.pending.destination = Some([0, 0]);
@@ -262,8 +263,9 @@ impl<P: Platform> Display<P> {
         use postern_channel::CommitFlag;
         match opcode {
             0 => {
-                if let Some(s) = self.surfaces.get_mut(&number) {
+                if let Some(s) = self.surfaces.get_mut(&number).filter(|s| s.decoration == object) {
                     s.decoration = 0;
+                    s.sent.flags |= CommitFlag::CLIENT_DECORATION;
                 }
                 self.destroy(id, object);
             }

@@ -21,7 +21,7 @@ macro_rules! globals {
 }
 
 globals! {
-    1 "wl_compositor" 5 Compositor;
+    1 "wl_compositor" 6 Compositor;
     2 "wl_subcompositor" 1 Subcompositor;
     3 "wl_shm" 1 Shm;
     4 "xdg_wm_base" 5 WmBase;
@@ -72,7 +72,8 @@ impl<P: Platform> Display<P> {
 
     /// What binding `name` as `interface` makes, with the highest version that is offered.
     pub(crate) fn global(&self, name: u32, interface: &[u8]) -> Option<(Kind, u32)> {
-        if let Some(output) = name.checked_sub(FIRST_OUTPUT).filter(|o| self.outputs.contains_key(o)) {
+        // One that is gone gives an object that says nothing: the client cannot have known.
+        if let Some(output) = name.checked_sub(FIRST_OUTPUT) {
             return (interface == b"wl_output").then_some((Kind::Output(output), 4));
         }
         let global = GLOBALS.iter().find(|g| g.name == name && g.interface.as_bytes() == interface)?;

@@ -4,8 +4,9 @@
 //! ([`Display::take_events`]) and messages for the compositor bridge ([`Display::take_channel`]) come out. It does no
 //! I/O, has no threads and no clock. A library OS calls it inline from the system call by which a client sends.
 //!
-//! Folders: [`wire`] bytes; `object` what client ids name; `surface` and `commit` pixels; `shell` windows; `seat`
-//! input; `selection` copy and paste; `output` and `extras` the small protocols; `dispatch` request by request.
+//! Modules: [`wire`] bytes; `object` what client ids name; `shm`, `surface`, `subsurface` and `commit` pixels; `shell`
+//! windows; `seat` input; `selection` copy and paste; `output` and `extras` the small protocols; `dispatch` request by
+//! request; `channel` the bridge's end.
 //!
 //! A client that breaks the protocol gets `wl_display.error` and is disconnected; the other clients go on.
 #![no_std]
@@ -26,6 +27,7 @@ mod seat;
 mod selection;
 mod shell;
 mod shm;
+mod subsurface;
 mod surface;
 pub mod wire;
 
@@ -67,10 +69,12 @@ pub struct Display<P: Platform> {
     clients: BTreeMap<ClientId, Client<P::File>>,
     next_client: u32,
     surfaces: BTreeMap<u32, surface::Surface>,
-    pools: BTreeMap<u32, shm::Pool<P::Handle>>,
+    pools: BTreeMap<u32, shm::Pool<P::File, P::Handle>>,
     /// Buffer attachments that the bridge may still read: number → who to tell.
     attachments: BTreeMap<u32, shm::Attachment>,
     outputs: BTreeMap<u32, msg::Output>,
+    /// Outputs that a former bridge told of and the present one has not (yet).
+    stale_outputs: BTreeSet<u32>,
     seat: seat::Seat<P::Handle>,
     clipboard: selection::Selection<P::File>,
     primary: selection::Primary,
@@ -83,6 +87,8 @@ pub struct Display<P: Platform> {
     server_decoration: bool,
     connected: bool,
     now_ms: u32,
+    /// What the host's clock is ahead of the caller's, in milliseconds.
+    clock_offset: u32,
     /// Commits with a buffer so far: frames shown.
     frames: u64,
 }
@@ -104,6 +110,7 @@ impl<P: Platform> Display<P> {
             pools: BTreeMap::new(),
             attachments: BTreeMap::new(),
             outputs: BTreeMap::new(),
+            stale_outputs: BTreeSet::new(),
             seat: seat::Seat::default(),
             clipboard: selection::Selection::default(),
             primary: selection::Primary::default(),
@@ -116,6 +123,7 @@ impl<P: Platform> Display<P> {
             server_decoration: false,
             connected: false,
             now_ms: 0,
+            clock_offset: 0,
             frames: 0,
         }
     }

@@ -8,6 +8,7 @@ use postern_channel as msg;
 
 impl<P: Platform> Display<P> {
     pub(crate) fn output_changed(&mut self, output: msg::Output) {
+        self.stale_outputs.remove(&output.output);
         let is_new = self.outputs.insert(output.output, output).is_none();
         if is_new {
             self.announce_global(crate::globals::output_name(output.output), "wl_output", 4);
@@ -16,10 +17,19 @@ impl<P: Platform> Display<P> {
         let mapped: Vec<u32> = self.surfaces.iter().filter(|(_, s)| s.mapped).map(|(n, _)| *n).collect();
         for number in mapped {
             self.enter_outputs(number);
+            self.prefer_scale(number);
+        }
+    }
+
+    /// Outputs that a former bridge knew and the present one does not.
+    pub(crate) fn drop_stale_outputs(&mut self) {
+        for output in core::mem::take(&mut self.stale_outputs) {
+            self.output_gone(output);
         }
     }
 
     pub(crate) fn output_gone(&mut self, number: u32) {
+        self.stale_outputs.remove(&number);
         if self.outputs.remove(&number).is_some() {
             self.for_objects(
                 |_, kind| matches!(kind, Kind::Registry),
@@ -27,6 +37,9 @@ impl<P: Platform> Display<P> {
                     drop(client.event(registry, 1).u32(crate::globals::output_name(number)))
                 },
             );
+            for surface in self.surfaces.values_mut() {
+                surface.entered.retain(|output| *output != number);
+            }
         }
     }
 
@@ -97,29 +110,65 @@ impl<P: Platform> Display<P> {
         }
     }
 
-    /// wl_surface.enter for every output, once; and the preferred scale.
+    /// A new wl_output object: its description, and the client's windows on it.
+    pub(crate) fn greet_output(&mut self, client: ClientId, object: u32) {
+        self.describe_output(client, object);
+        let Some(c) = self.clients.get_mut(&client) else { return };
+        let Some(Kind::Output(output)) = c.objects.get(&object).map(|o| &o.kind) else { return };
+        let output = *output;
+        for surface in self.surfaces.values_mut().filter(|s| s.client == client && s.mapped) {
+            drop(c.event(surface.object, 0).u32(object));
+            if !surface.entered.contains(&output) {
+                surface.entered.push(output);
+            }
+        }
+    }
+
+    /// A surface is shown: wl_surface.enter for every output, once, and the preferred scale.
     pub(crate) fn enter_outputs(&mut self, number: u32) {
-        let numbers: Vec<u32> = self.outputs.keys().copied().collect();
-        let fraction = self.outputs.values().map(|o| o.fraction).max().unwrap_or(120);
-        let scale = self.outputs.values().map(|o| o.scale).max().unwrap_or(1);
         let Some(surface) = self.surfaces.get_mut(&number) else { return };
         let Some(c) = self.clients.get_mut(&surface.client) else { return };
-        let version = c.objects.get(&surface.object).map_or(1, |o| o.version);
-        for output in numbers {
-            let fresh = !surface.entered.contains(&output);
-            let objects = c.find(|k| matches!(k, Kind::Output(n) if *n == output));
-            if fresh && !objects.is_empty() {
-                surface.entered.push(output);
+        let mut is_first = false;
+        for output in self.outputs.keys() {
+            let objects = c.find(|k| matches!(k, Kind::Output(n) if n == output));
+            if !surface.entered.contains(output) && !objects.is_empty() {
+                is_first |= surface.entered.is_empty();
+                surface.entered.push(*output);
                 for (object, _) in objects {
                     drop(c.event(surface.object, 0).u32(object));
                 }
-                if version >= 6 {
-                    drop(c.event(surface.object, 2).i32(scale));
-                }
-                if surface.scale_object != 0 {
-                    drop(c.event(surface.scale_object, 0).u32(fraction));
-                }
             }
+        }
+        if is_first {
+            self.prefer_scale(number);
+        }
+    }
+
+    /// A surface is not shown any more.
+    pub(crate) fn leave_outputs(&mut self, number: u32) {
+        let Some(surface) = self.surfaces.get_mut(&number) else { return };
+        let entered = core::mem::take(&mut surface.entered);
+        let Some(c) = self.clients.get_mut(&surface.client).filter(|_| surface.object != 0) else { return };
+        for (object, _) in c.find(|k| matches!(k, Kind::Output(n) if entered.contains(n))) {
+            drop(c.event(surface.object, 1).u32(object));
+        }
+    }
+
+    /// The scale that suits the sharpest output.
+    pub(crate) fn fraction(&self) -> u32 {
+        self.outputs.values().map(|o| o.fraction).max().filter(|f| *f > 0).unwrap_or(120)
+    }
+
+    fn prefer_scale(&mut self, number: u32) {
+        let fraction = self.fraction();
+        let scale = self.outputs.values().map(|o| o.scale).max().unwrap_or(1);
+        let Some(surface) = self.surfaces.get(&number) else { return };
+        let Some(c) = self.clients.get_mut(&surface.client) else { return };
+        if c.objects.get(&surface.object).is_some_and(|o| o.version >= 6) {
+            drop(c.event(surface.object, 2).i32(scale));
+        }
+        if surface.scale_object != 0 {
+            drop(c.event(surface.scale_object, 0).u32(fraction));
         }
     }
 }

@@ -109,14 +109,14 @@ impl<P: Platform> Display<P> {
         }
     }
 
-    fn to_pointers(&mut self, surface: u32, mut f: impl FnMut(&mut Client<P::File>, u32, u32)) {
+    fn tell_pointers(&mut self, surface: u32, mut f: impl FnMut(&mut Client<P::File>, u32, u32)) {
         let Some(client) = self.client_of(surface).and_then(|id| self.clients.get_mut(&id)) else { return };
         for (object, version) in client.find(|k| matches!(k, Kind::Pointer)) {
             f(client, object, version);
         }
     }
 
-    fn to_keyboards(&mut self, surface: u32, mut f: impl FnMut(&mut Client<P::File>, u32)) {
+    fn tell_keyboards(&mut self, surface: u32, mut f: impl FnMut(&mut Client<P::File>, u32)) {
         let Some(client) = self.client_of(surface).and_then(|id| self.clients.get_mut(&id)) else { return };
         for (object, _) in client.find(|k| matches!(k, Kind::Keyboard)) {
             f(client, object);
@@ -133,30 +133,23 @@ impl<P: Platform> Display<P> {
                 self.seat.pointer_focus = m.surface;
                 self.seat.enter_serial = m.serial;
                 self.seat.position = [m.x, m.y];
-                self.to_pointers(m.surface, |c, p, _| {
+                self.tell_pointers(m.surface, |c, p, _| {
                     drop(c.event(p, 0).u32(m.serial).u32(object).i32(m.x).i32(m.y))
                 });
             }
             PointerEvent::LEAVE => {
-                if let Some(object) = object_of(self, focus) {
-                    self.to_pointers(focus, |c, p, version| {
-                        drop(c.event(p, 1).u32(m.serial).u32(object));
-                        if version >= 5 {
-                            drop(c.event(p, 5));
-                        }
-                    });
-                }
-                self.seat.pointer_focus = 0;
+                let object = object_of(self, focus).unwrap_or(0);
+                self.leave_pointer(m.serial, object);
             }
             PointerEvent::MOTION => {
                 self.seat.position = [m.x, m.y];
-                self.to_pointers(focus, |c, p, _| drop(c.event(p, 2).u32(m.time).i32(m.x).i32(m.y)));
+                self.tell_pointers(focus, |c, p, _| drop(c.event(p, 2).u32(m.time).i32(m.x).i32(m.y)));
             }
-            PointerEvent::BUTTON => self.to_pointers(focus, |c, p, _| {
+            PointerEvent::BUTTON => self.tell_pointers(focus, |c, p, _| {
                 drop(c.event(p, 3).u32(m.serial).u32(m.time).u32(m.button).u32(m.state & 1));
             }),
-            PointerEvent::AXIS => self.to_pointers(focus, |c, p, version| axis(c, p, version, m)),
-            _ => self.to_pointers(focus, |c, p, version| {
+            PointerEvent::AXIS => self.tell_pointers(focus, |c, p, version| axis(c, p, version, m)),
+            _ => self.tell_pointers(focus, |c, p, version| {
                 if version >= 5 {
                     drop(c.event(p, 5));
                 }
@@ -178,17 +171,14 @@ impl<P: Platform> Display<P> {
                 }
                 let keys: Vec<u8> = self.seat.keys.iter().flat_map(|k| k.to_ne_bytes()).collect();
                 let modifiers = self.seat.modifiers;
-                self.to_keyboards(m.surface, |c, k| {
+                self.tell_keyboards(m.surface, |c, k| {
                     drop(c.event(k, 1).u32(m.serial).u32(object).array(&keys));
                     send_modifiers(c, k, m.serial, modifiers);
                 });
             }
             KeyEvent::LEAVE => {
-                if let Some(object) = self.surfaces.get(&focus).map(|s| s.object) {
-                    self.to_keyboards(focus, |c, k| drop(c.event(k, 2).u32(m.serial).u32(object)));
-                }
-                self.seat.keyboard_focus = 0;
-                self.seat.keys.clear();
+                let object = self.surfaces.get(&focus).map_or(0, |s| s.object);
+                self.leave_keyboard(m.serial, object);
             }
             KeyEvent::KEY => {
                 self.seat.keys.retain(|k| *k != m.key);
@@ -197,25 +187,47 @@ impl<P: Platform> Display<P> {
                 }
                 // Repeats are the clients' own.
                 if m.state <= 1 {
-                    self.to_keyboards(focus, |c, k| {
+                    self.tell_keyboards(focus, |c, k| {
                         drop(c.event(k, 3).u32(m.serial).u32(m.time).u32(m.key).u32(m.state));
                     });
                 }
             }
             _ => {
                 self.seat.modifiers = m.modifiers;
-                self.to_keyboards(focus, |c, k| send_modifiers(c, k, m.serial, m.modifiers));
+                self.tell_keyboards(focus, |c, k| send_modifiers(c, k, m.serial, m.modifiers));
             }
         }
     }
 
-    /// A surface is gone: so is its focus.
-    pub(crate) fn forget_focus(&mut self, surface: u32) {
-        if self.seat.pointer_focus == surface {
-            self.seat.pointer_focus = 0;
+    /// A surface loses pointer and keyboard without the host saying so. One that still exists hears of it.
+    pub(crate) fn drop_focus(&mut self, surface: u32) {
+        let serial = self.serial();
+        let object = self.surfaces.get(&surface).map_or(0, |s| s.object);
+        if surface != 0 && self.seat.pointer_focus == surface {
+            self.leave_pointer(serial, object);
         }
-        if self.seat.keyboard_focus == surface {
-            self.seat.keyboard_focus = 0;
+        if surface != 0 && self.seat.keyboard_focus == surface {
+            self.leave_keyboard(serial, object);
+        }
+    }
+
+    fn leave_pointer(&mut self, serial: u32, object: u32) {
+        let focus = core::mem::take(&mut self.seat.pointer_focus);
+        if object != 0 {
+            self.tell_pointers(focus, |c, p, version| {
+                drop(c.event(p, 1).u32(serial).u32(object));
+                if version >= 5 {
+                    drop(c.event(p, 5));
+                }
+            });
+        }
+    }
+
+    fn leave_keyboard(&mut self, serial: u32, object: u32) {
+        let focus = core::mem::take(&mut self.seat.keyboard_focus);
+        self.seat.keys.clear();
+        if object != 0 {
+            self.tell_keyboards(focus, |c, k| drop(c.event(k, 2).u32(serial).u32(object)));
         }
     }
 

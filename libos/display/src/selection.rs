@@ -2,7 +2,7 @@
 //! clients of this display.
 
 use crate::client::ClientId;
-use crate::object::{Kind, Object};
+use crate::object::Kind;
 use crate::{Display, Platform};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -127,9 +127,7 @@ impl<P: Platform> Display<P> {
                 drop(c.event(device, 5).u32(0));
                 continue;
             }
-            let offer = c.next_server_id;
-            c.next_server_id += 1;
-            c.objects.insert(offer, Object { kind: Kind::DataOffer, version });
+            let Some(offer) = c.introduce(Kind::DataOffer, version) else { continue };
             drop(c.event(device, 0).u32(offer));
             for mime in &mimes {
                 drop(c.event(offer, 0).string(mime));
@@ -147,9 +145,7 @@ impl<P: Platform> Display<P> {
                 drop(c.event(device, 1).u32(0));
                 continue;
             }
-            let offer = c.next_server_id;
-            c.next_server_id += 1;
-            c.objects.insert(offer, Object { kind: Kind::PrimaryOffer, version });
+            let Some(offer) = c.introduce(Kind::PrimaryOffer, version) else { continue };
             drop(c.event(device, 0).u32(offer));
             for mime in &mimes {
                 drop(c.event(offer, 0).string(mime));
@@ -217,6 +213,13 @@ impl<P: Platform> Display<P> {
         };
         if let Some(file) = file {
             platform.write(&file, piece, last);
+        }
+    }
+
+    /// The bridge that pastes waited for is gone: they end.
+    pub(crate) fn end_transfers(&mut self, platform: &mut P) {
+        for file in core::mem::take(&mut self.clipboard.transfers).into_values() {
+            platform.write(&file, &[], true);
         }
     }
 

@@ -35,6 +35,9 @@ impl From<Fault> for Failure {
     }
 }
 
+/// How a request ends.
+pub type Done = Result<(), Failure>;
+
 pub fn fault<T>(object: u32, code: u32, text: &'static str) -> Result<T, Failure> {
     Err(Failure::Fault(Fault { object, code, text }))
 }
@@ -105,6 +108,9 @@ impl<P: Platform> Display<P> {
         popup: Option<(u32, Positioner)>,
     ) -> Result<(), Failure> {
         let role = if popup.is_some() { Role::Popup } else { Role::Toplevel };
+        if popup.is_some_and(|(parent, _)| self.is_circle(number, parent)) {
+            return fault(xdg_surface, error::ROLE, "popups that are each other's parents, or too many");
+        }
         let Some(surface) = self.surfaces.get_mut(&number) else { return Err(Failure::Malformed) };
         if surface.xdg_role != 0 {
             return fault(xdg_surface, error::ALREADY_CONSTRUCTED, "the surface already is a window");
@@ -115,9 +121,13 @@ impl<P: Platform> Display<P> {
         surface.role = role;
         surface.xdg_role = object;
         surface.configured = false;
-        if let Some((parent, positioner)) = popup {
-            surface.sent.parent = parent;
-            Self::place(&mut surface.sent, &positioner);
+        match popup {
+            Some((parent, positioner)) => {
+                surface.sent.parent = parent;
+                Self::place(&mut surface.sent, &positioner);
+            }
+            // Until it asks for a decoration.
+            None => surface.sent.flags |= CommitFlag::CLIENT_DECORATION,
         }
         Ok(())
     }
@@ -167,6 +177,7 @@ impl<P: Platform> Display<P> {
     pub(crate) fn toplevel_request(
         &mut self,
         client: ClientId,
+        object: u32,
         number: u32,
         opcode: u16,
         r: &mut Reader<'_>,
@@ -180,7 +191,10 @@ impl<P: Platform> Display<P> {
             1 => {
                 let parent = r.u32()?;
                 let parent = parent_of(self, parent);
-                if let Some(surface) = self.surfaces.get_mut(&number).filter(|_| parent != number) {
+                if self.is_circle(number, parent) {
+                    return fault(object, 1, "windows that are each other's parents, or too many");
+                }
+                if let Some(surface) = self.surfaces.get_mut(&number) {
                     surface.sent.parent = parent;
                     resend = true;
                 }

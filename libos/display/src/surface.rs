@@ -1,9 +1,10 @@
 //! Surfaces and their double-buffered state.
 
 use crate::client::ClientId;
+use crate::object::Buffer;
 use crate::{Display, Platform};
 use alloc::vec::Vec;
-use postern_channel::{self as msg, Message, Rect, Rect256};
+use postern_channel::{self as msg, CommitFlag, Message, Rect, Rect256};
 
 /// What a surface is for; fixed once it has been set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,8 +23,10 @@ pub enum Attach {
     Keep,
     /// No buffer: unmap.
     Null,
-    /// The wl_buffer with this object id.
+    /// The wl_buffer with this object id, until it is committed.
     Buffer(u32),
+    /// A committed buffer: number of the attachment, which holds a reference to the buffer's pool.
+    Taken(u32, Buffer),
 }
 
 /// State that a commit applies.
@@ -83,7 +86,7 @@ pub fn largest(rects: &[Rect]) -> Rect {
     rects.iter().copied().max_by_key(area).unwrap_or_default()
 }
 
-/// A surface. What the bridge was told last is in `sent`.
+/// A surface. What the bridge was told last is in `sent`, which holds a reference to its pool.
 pub struct Surface {
     pub client: ClientId,
     /// Object id of the wl_surface.
@@ -103,7 +106,9 @@ pub struct Surface {
     pub viewport: u32,
     pub decoration: u32,
     pub sync: bool,
+    /// Subsurface: where it goes with the parent's next commit.
     pub position: Option<[i32; 2]>,
+    /// Subsurfaces from bottom to top.
     pub children: Vec<u32>,
     /// The bridge knows it.
     pub announced: bool,
@@ -145,9 +150,13 @@ impl Surface {
     }
 }
 
+/// Longest chain of parents: nested menus and dialogs are far below it.
+const MAX_DEPTH: usize = 24;
+
 impl<P: Platform> Display<P> {
     pub(crate) fn new_surface(&mut self, client: ClientId, object: u32) -> Option<u32> {
-        if self.surfaces.len() >= msg::limit::SURFACES {
+        let own = self.surfaces.values().filter(|s| s.client == client).count();
+        if self.surfaces.len() >= msg::limit::SURFACES || own >= msg::limit::SURFACES / 2 {
             return None;
         }
         let number = Self::fresh(&mut self.next_surface, &self.surfaces);
@@ -155,33 +164,77 @@ impl<P: Platform> Display<P> {
         Some(number)
     }
 
+    /// Whether a surface with this parent would be its own ancestor, or too deep.
+    pub(crate) fn is_circle(&self, number: u32, parent: u32) -> bool {
+        let mut at = parent;
+        for _ in 0..MAX_DEPTH {
+            if at == 0 || at == number {
+                return at == number;
+            }
+            at = self.surfaces.get(&at).map_or(0, |s| s.sent.parent);
+        }
+        true
+    }
+
+    /// State that will not be applied: its buffer goes back.
+    pub(crate) fn discard_attach(&mut self, attach: Attach) {
+        if let Attach::Taken(attachment, buffer) = attach {
+            self.release_attachment(attachment);
+            self.release_pool(buffer.pool);
+        }
+    }
+
     /// Tells the bridge that the surface lost its role object (it may get the same role again).
     pub(crate) fn retract(&mut self, number: u32) {
+        self.drop_focus(number);
+        self.leave_outputs(number);
         let Some(surface) = self.surfaces.get_mut(&number) else { return };
         let announced = core::mem::replace(&mut surface.announced, false);
         surface.mapped = false;
         surface.configured = false;
-        surface.entered.clear();
-        let object = surface.sent.surface;
-        surface.sent = msg::Commit::empty(object);
-        if announced {
+        // What belongs to the wl_surface itself stays.
+        let kept = surface.sent;
+        let without_role = msg::Commit {
+            flags: kept.flags & CommitFlag::INPUT_REGION,
+            scale: kept.scale,
+            transform: kept.transform,
+            source: kept.source,
+            destination: kept.destination,
+            opaque: kept.opaque,
+            input: kept.input,
+            ..msg::Commit::empty(number)
+        };
+        let old = core::mem::replace(&mut surface.sent, without_role);
+        let cached = surface.cached.take();
+        if announced && self.connected {
             self.send(&Message::SurfaceDestroy(msg::SurfaceDestroy { surface: number }, &[]), None);
+        } else if old.buffer != 0 {
+            self.release_attachment(old.buffer);
         }
-        self.forget_focus(number);
+        self.release_pool(old.pool);
+        if let Some(cached) = cached {
+            self.discard_attach(cached.attach);
+            if let Some(surface) = self.surfaces.get_mut(&number) {
+                surface.frames.extend(cached.frames);
+            }
+        }
     }
 
     pub(crate) fn destroy_surface(&mut self, number: u32) {
+        if let Some(surface) = self.surfaces.get_mut(&number) {
+            // No leave events for an object that is gone.
+            surface.object = 0;
+        }
         self.retract(number);
         let Some(surface) = self.surfaces.remove(&number) else { return };
-        if let Some(parent) = self.surfaces.get_mut(&surface.sent.parent) {
-            parent.children.retain(|c| *c != number);
-        }
         for other in self.surfaces.values_mut() {
             other.children.retain(|c| *c != number);
         }
+        if self.seat.cursor.is_some_and(|c| c.surface == number) {
+            self.seat.cursor = None;
+        }
         if let Some(client) = self.clients.get_mut(&surface.client) {
-            let waiting = surface.frames.into_iter().chain(surface.pending.frames);
-            for callback in waiting.chain(surface.cached.into_iter().flat_map(|c| c.frames)) {
+            for callback in surface.frames.into_iter().chain(surface.pending.frames) {
                 client.remove(callback);
             }
         }

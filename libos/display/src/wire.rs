@@ -104,7 +104,7 @@ impl<'a> Writer<'a> {
     }
 
     fn pad(self) -> Self {
-        while self.out.len() % 4 != 0 {
+        while !self.out.len().is_multiple_of(4) {
             self.out.push(0);
         }
         self
@@ -130,7 +130,7 @@ mod tests {
         let mut out = Vec::new();
         drop(Writer::new(&mut out, 3, 7).u32(5).i32(-2).string(b"abc").array(&[1, 2, 3]));
         assert_eq!(out.len() % 4, 0);
-        assert_eq!(u32::from_ne_bytes(out[4..8].try_into().unwrap()), (out.len() as u32) << 16 | 7);
+        assert_eq!(u32::from_ne_bytes(out[4..8].try_into().unwrap()), u32::try_from(out.len()).unwrap() << 16 | 7);
         let mut reader = Reader::new(&out[8..]);
         assert_eq!(reader.u32(), Ok(5));
         assert_eq!(reader.i32(), Ok(-2));

@@ -1,6 +1,8 @@
 //! Scripted clients and a scripted bridge against the display server: the rules whose breach made other servers go
 //! quiet, and bad input.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests end so")]
+
 use postern_channel::{self as msg, CommitFlag, Message};
 use postern_display::wire::Writer;
 use postern_display::{ClientError, ClientId, Display, Platform};
@@ -48,8 +50,8 @@ impl Rig {
         let mut display = Display::new();
         let client = display.connect();
         let mut rig = Self { display, mock: Mock::default(), client, files: VecDeque::new() };
-        rig.from_bridge(&Message::Hello(msg::Hello { version: 1 }, &[]), None);
-        rig.from_bridge(
+        rig.bridge_says(&Message::Hello(msg::Hello { version: 1 }, &[]), None);
+        rig.bridge_says(
             &Message::Seat(
                 msg::Seat { capabilities: 3, repeat_rate: 25, repeat_delay: 600, keymap_size: 8 },
                 &[],
@@ -59,7 +61,7 @@ impl Rig {
         rig
     }
 
-    fn from_bridge(&mut self, message: &Message<'_>, handle: Option<u32>) {
+    fn bridge_says(&mut self, message: &Message<'_>, handle: Option<u32>) {
         let mut bytes = vec![0; msg::MAX_MESSAGE];
         let len = message.encode(&mut bytes).unwrap();
         self.display.channel_message(&mut self.mock, &bytes[..len], handle, 0).unwrap();
@@ -145,7 +147,7 @@ impl Rig {
             bounds: [0, 0],
             server_decoration: 0,
         };
-        self.from_bridge(&Message::Configure(configure, &[]), None);
+        self.bridge_says(&Message::Configure(configure, &[]), None);
     }
 }
 
@@ -174,7 +176,7 @@ fn a_buffer_goes_out_with_its_pool_and_comes_back_by_release() {
     let commit = rig.commits().pop().unwrap();
     assert_eq!((commit.width, commit.height, commit.stride, commit.acked), (64, 64, 256, 77));
     rig.events();
-    rig.from_bridge(&Message::BufferRelease(msg::BufferRelease { buffer: commit.buffer }, &[]), None);
+    rig.bridge_says(&Message::BufferRelease(msg::BufferRelease { buffer: commit.buffer }, &[]), None);
     assert!(rig.events().iter().any(|e| e.0 == 21 && e.1 == 0), "wl_buffer.release");
 }
 
@@ -187,11 +189,11 @@ fn every_frame_callback_is_answered_once() {
     rig.request(10, 6, &[]);
     let surface = rig.commits().pop().unwrap().surface;
     rig.events();
-    rig.from_bridge(&Message::Frame(msg::Frame { surface, time: 5 }, &[]), None);
+    rig.bridge_says(&Message::Frame(msg::Frame { surface, time: 5 }, &[]), None);
     let done: Vec<u32> =
         rig.events().iter().filter(|e| e.1 == 0 && (e.0 == 30 || e.0 == 31)).map(|e| e.0).collect();
     assert_eq!(done, [30, 31]);
-    rig.from_bridge(&Message::Frame(msg::Frame { surface, time: 6 }, &[]), None);
+    rig.bridge_says(&Message::Frame(msg::Frame { surface, time: 6 }, &[]), None);
     assert!(rig.events().is_empty());
 }
 
@@ -232,7 +234,7 @@ fn a_new_bridge_hears_everything_again() {
     let mut rig = Rig::new();
     rig.map();
     rig.commits();
-    rig.from_bridge(&Message::Hello(msg::Hello { version: 1 }, &[]), None);
+    rig.bridge_says(&Message::Hello(msg::Hello { version: 1 }, &[]), None);
     let mut kinds = Vec::new();
     while let Some(out) = rig.display.take_channel() {
         kinds.push(Message::decode(&out.bytes).unwrap().kind());
@@ -255,7 +257,7 @@ fn copy_in_one_client_and_paste_in_the_same() {
     rig.try_send(&bytes).unwrap();
     let key =
         msg::Key { event: 1, surface, serial: 9, time: 0, key: 0, state: 0, modifiers: [0; 4], keys: [0; 8] };
-    rig.from_bridge(&Message::Key(key, &[]), None);
+    rig.bridge_says(&Message::Key(key, &[]), None);
     rig.request(60, 1, &[61, 9]);
     let events = rig.events();
     let offer = events.iter().find(|e| e.0 == 60 && e.1 == 0).expect("an offer");
