@@ -54,18 +54,24 @@ fn rail(state: &State) -> Rail {
             matches!(state.page, Page::Reports | Page::Report(_)),
         ),
     ];
-    let running = state.running.iter().take(RAIL_APPS).map(|(id, app)| RailApp {
+    let mut running: Vec<RailApp> = state.running.iter().map(|(id, app)| rail_app(state, id, app)).collect();
+    running.sort_by_key(|app| app.app.name.to_lowercase());
+    running.truncate(RAIL_APPS);
+    Rail {
+        items,
+        running,
+        more_running: state.running.len().saturating_sub(RAIL_APPS),
+        appearance: state.settings.appearance,
+    }
+}
+
+fn rail_app(state: &State, id: &str, app: &RunningApp) -> RailApp {
+    RailApp {
         app: app_ref(state, id),
         cpu: format::percent(app.latest.as_ref().map_or(0.0, |sample| sample.cpu_percent)),
         memory: format::bytes(app.latest.as_ref().map_or(0, |sample| sample.memory_bytes)),
         graph: cpu_graph(app),
-        selected: state.page == Page::App(id.clone()),
-    });
-    Rail {
-        items,
-        running: running.collect(),
-        more_running: state.running.len().saturating_sub(RAIL_APPS),
-        appearance: state.settings.appearance,
+        selected: state.page == Page::App(id.to_owned()),
     }
 }
 
