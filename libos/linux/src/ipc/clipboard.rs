@@ -170,8 +170,11 @@ fn write(file: &Arc<OpenFile>, bytes: &[u8], last: bool) {
     go_on_pasting(&paste);
 }
 
+/// What to call for a file, for as long as the file lives.
+type Callback = (Weak<OpenFile>, Arc<dyn Notify>);
+
 /// Callbacks of files; the queues hold them weakly.
-static CALLBACKS: Mutex<Vec<(Weak<OpenFile>, Arc<dyn Notify>)>> = Mutex::new(Vec::new());
+static CALLBACKS: Mutex<Vec<Callback>> = Mutex::new(Vec::new());
 
 fn keep<T: Send + Sync + 'static>(file: &Arc<OpenFile>, place: &AtomicU64, resume: Resume<T>) {
     let Some(queue) = file.ops.wait_queue() else { return };

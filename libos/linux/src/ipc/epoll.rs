@@ -437,3 +437,72 @@ pub fn epoll_pwait2(call: &mut Call<'_>) -> Result<u64> {
     let mask = poll::signal_mask(call.word(4), call.word(5))?;
     wait_call(call, deadline::from_timespec(call.word(3))?, mask)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ipc::eventfd::EventFd;
+
+    fn event(count: u64) -> Arc<OpenFile> {
+        OpenFile::new(EventFd::new(count, false), flags::O_RDWR)
+    }
+
+    fn ready(epoll: &Epoll, max: usize) -> Vec<(u32, u32)> {
+        let mut out = Vec::new();
+        epoll.collect(max, &mut out);
+        out.into_iter().map(|[bits, low, _]| (bits, low)).collect()
+    }
+
+    const IN: u32 = Poll::IN.bits();
+
+    #[test]
+    fn level_triggered_files_are_reported_again_and_take_turns() {
+        let epoll = Epoll::new();
+        let files = [event(1), event(1), event(0)];
+        for (fd, file) in (3..).zip(&files) {
+            epoll.add(fd, file, IN, u64::from(fd.cast_unsigned())).unwrap();
+        }
+        assert_eq!(ready(&epoll, 8), [(IN, 3), (IN, 4)]);
+        assert_eq!(ready(&epoll, 1), [(IN, 3)]);
+        assert_eq!(ready(&epoll, 1), [(IN, 4)]);
+    }
+
+    #[test]
+    fn edge_and_oneshot_report_once() {
+        let epoll = Epoll::new();
+        let (edge, once) = (event(1), event(1));
+        epoll.add(3, &edge, IN | EDGE, 3).unwrap();
+        epoll.add(4, &once, IN | ONESHOT, 4).unwrap();
+        assert_eq!(ready(&epoll, 8), [(IN, 3), (IN, 4)]);
+        assert_eq!(ready(&epoll, 8), []);
+        // A wake-up is a new edge; the oneshot item stays off until it is armed again.
+        edge.ops.wait_queue().unwrap().wake();
+        once.ops.wait_queue().unwrap().wake();
+        assert_eq!(ready(&epoll, 8), [(IN, 3)]);
+    }
+
+    #[test]
+    fn a_closed_file_is_forgotten() {
+        let epoll = Epoll::new();
+        let file = event(1);
+        epoll.add(3, &file, IN, 3).unwrap();
+        assert_eq!(epoll.add(3, &file, IN, 3), Err(Errno::EEXIST));
+        drop(file);
+        assert_eq!(ready(&epoll, 8), []);
+        assert!(epoll.items.lock().is_empty());
+    }
+
+    #[test]
+    fn nested_instances_report_and_loops_are_refused() {
+        let (outer, inner) = (Epoll::new(), Epoll::new());
+        let outer_file = OpenFile::new(outer.clone(), flags::O_RDWR);
+        let inner_file = OpenFile::new(inner.clone(), flags::O_RDWR);
+        outer.add(3, &inner_file, IN, 3).unwrap();
+        assert_eq!(inner.add(4, &outer_file, IN, 4), Err(Errno::ELOOP));
+        assert_eq!(ready(&outer, 8), []);
+        let file = event(1);
+        inner.add(5, &file, IN, 5).unwrap();
+        assert_eq!(ready(&outer, 8), [(IN, 3)]);
+        assert_eq!(ready(&inner, 8), [(IN, 5)]);
+    }
+}

@@ -191,11 +191,12 @@ fn select_sets(thread: &Thread, count: usize, sets: [usize; 3], deadline: Option
             let (Some(out), Some(asked)) = (found.get_mut(index), asked.get(index)) else { continue };
             out.resize(asked.len(), 0);
             for (watch, fd) in watches.iter().zip(&fds) {
-                if watch.found.intersects(kind) && bit(asked, *fd) {
-                    if let Some(word) = out.get_mut(fd / 64) {
-                        *word |= 1 << (fd % 64);
-                        ready += 1;
-                    }
+                if watch.found.intersects(kind)
+                    && bit(asked, *fd)
+                    && let Some(word) = out.get_mut(fd / 64)
+                {
+                    *word |= 1 << (fd % 64);
+                    ready += 1;
                 }
             }
         }

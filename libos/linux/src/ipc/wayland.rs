@@ -79,7 +79,7 @@ static READER: Once<(Arc<WaitQueue>, Arc<ChannelReader>)> = Once::new();
 
 fn milliseconds(now: u64) -> u32 {
     // Wayland's times are 32-bit milliseconds that wrap.
-    u32::try_from(now / 1_000_000 & 0xffff_ffff).unwrap_or(0)
+    u32::try_from((now / 1_000_000) & 0xffff_ffff).unwrap_or(0)
 }
 
 impl Core {

@@ -24,6 +24,12 @@ struct Inner<T> {
 /// The ports of one protocol.
 pub struct Ports<T>(Mutex<Inner<T>>);
 
+impl<T: SocketOps> Default for Ports<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<T: SocketOps> Ports<T> {
     /// No port is bound.
     #[must_use]
@@ -76,5 +82,40 @@ impl<T: SocketOps> Ports<T> {
             inner.bound.iter().filter(fit).filter_map(|b| b.socket.upgrade()).collect()
         };
         candidates.into_iter().rev().find(|socket| accept(socket))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ipc::inet::tcp::TcpSocket;
+    use crate::ipc::socket::family;
+
+    #[test]
+    fn a_port_is_taken_once_unless_both_allow_more() {
+        let ports = Ports::new();
+        let (a, b) = (TcpSocket::new(family::INET), TcpSocket::new(family::INET));
+        let local = Endpoint::v4([127, 0, 0, 1], 80);
+        let bind = |socket, reuse| ports.bind(local, reuse, &Arc::downgrade(socket));
+        assert_eq!(bind(&a, true), Ok(local));
+        assert_eq!(bind(&b, false), Err(Errno::EADDRINUSE));
+        assert_eq!(bind(&b, true), Ok(local));
+        // Another address of the same port is free, the unspecified one is not.
+        assert!(ports.bind(Endpoint::v4([127, 0, 0, 2], 80), false, &Arc::downgrade(&a)).is_ok());
+        assert!(ports.bind(Endpoint::any(family::INET, 80), false, &Arc::downgrade(&a)).is_err());
+    }
+
+    #[test]
+    fn any_port_is_a_free_one_and_is_found_again() {
+        let ports = Ports::new();
+        let (a, b) = (TcpSocket::new(family::INET), TcpSocket::new(family::INET));
+        let any = Endpoint::any(family::INET, 0);
+        let first = ports.bind(any, false, &Arc::downgrade(&a)).unwrap();
+        let second = ports.bind(any, false, &Arc::downgrade(&b)).unwrap();
+        assert_ne!(first.port, second.port);
+        let to = Endpoint::v4([127, 0, 0, 1], second.port);
+        assert!(ports.find(&to, |_| true).is_some_and(|found| Arc::ptr_eq(&found, &b)));
+        ports.release(Arc::as_ptr(&b));
+        assert!(ports.find(&to, |_| true).is_none());
     }
 }
