@@ -145,7 +145,12 @@ impl Inner {
 
 impl AddressSpace {
     fn with(inner: Inner, pools: Vec<Pool>) -> Self {
-        Self { inner: Mutex::new(inner), id: new_identity(), pools: Mutex::new(pools), patching: AtomicUsize::new(0) }
+        Self {
+            inner: Mutex::new(inner),
+            id: new_identity(),
+            pools: Mutex::new(pools),
+            patching: AtomicUsize::new(0),
+        }
     }
 
     pub(super) fn pools(&self) -> &Mutex<Vec<Pool>> {

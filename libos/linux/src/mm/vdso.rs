@@ -5,7 +5,7 @@
 //! functions jump through a word of the kernel half, which a family that resumes elsewhere can change.
 
 use super::space::{AddressSpace, Kind, PAGE};
-use crate::fs::{DirEntry, FileOps, Mapping, Metadata, OpenFile};
+use crate::fs::{FileOps, Mapping, Metadata, OpenFile};
 use crate::{Once, Result};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -23,11 +23,6 @@ impl FileOps for Page {
 
     fn mapping(&self) -> Result<Mapping> {
         Ok(Mapping::Slot(self.0.clone()))
-    }
-
-    fn read_dir(&self, position: u64, _emit: &mut dyn FnMut(&DirEntry<'_>) -> bool) -> Result<u64> {
-        let _ = position;
-        Err(crate::Errno::ENOTDIR)
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -188,8 +188,12 @@ fn spawn(call: &mut Call<'_>, request: &Request) -> Result<u64> {
     let process = parent.process.clone();
     let fs = child_fs(parent, request)?;
     let name = *parent.name.lock();
-    let thread =
-        Thread::new(process::allocate_id(), process.clone(), name, ThreadSignals::for_thread(&parent.signals));
+    let thread = Thread::new(
+        process::allocate_id(),
+        process.clone(),
+        name,
+        ThreadSignals::for_thread(&parent.signals),
+    );
     thread.settings.inherit(&parent.settings);
     thread.fs_base.store(fs, Ordering::Relaxed);
     set_tid_words(&thread, request)?;
