@@ -9,9 +9,11 @@ pub mod picture;
 pub mod pointer;
 pub mod processes;
 pub mod rig;
+pub mod running;
 pub mod session;
 pub mod terminal;
 
 pub use rig::{Outcome, Rig};
+pub use running::Running;
 pub use session::Session;
 pub use terminal::Terminal;

@@ -1,72 +1,167 @@
-//! Bad input gets a clear error and loses nothing.
+//! Bad input gets a clear error, and nothing is lost.
+#![forbid(unsafe_code)]
 
-use postern_tests::Rig;
+use postern_tests::{Rig, Running};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixListener;
 
 #[test]
-fn programs_that_cannot_run() {
+fn a_program_of_another_architecture() {
     let rig = Rig::new().unwrap();
-    let missing = rig.sandboxed(&["/no/such/program"]).unwrap();
-    assert_eq!(missing.status, 127, "{missing:?}");
-    assert!(missing.stderr.contains("/no/such/program"), "{missing:?}");
-    let mut arm = std::fs::read("/bin/true").unwrap();
-    arm[18] = 183;
-    let arm = rig.file("arm", &arm).unwrap();
-    let truncated = rig.file("truncated", &std::fs::read("/bin/true").unwrap()[..100]).unwrap();
-    let text = rig.file("plain", b"just text\n").unwrap();
-    let mut hostile = std::fs::read("/bin/true").unwrap();
-    for byte in &mut hostile[64..600] {
-        *byte = 0xff;
-    }
-    let hostile = rig.file("hostile", &hostile).unwrap();
-    for program in [arm, truncated, text, hostile] {
-        let outcome = rig.sandboxed(&[&program]).unwrap();
-        assert_eq!(outcome.status, 126, "{program}: {outcome:?}");
-        assert!(outcome.stderr.contains(&program), "{outcome:?}");
-    }
+    let mut elf = fs::read("/bin/true").unwrap();
+    // e_machine: AArch64.
+    elf[18] = 183;
+    let program = rig.file("foreign", &elf).unwrap();
+    let out = rig.sandboxed(&[&program]).unwrap();
+    assert_eq!(out.status, 126, "{out:?}");
+    assert!(!out.stderr.is_empty(), "{out:?}");
+    let text = format!("{program}; echo $?");
+    let out = rig.sandboxed(&["/bin/sh", "-c", &text]).unwrap();
+    assert_eq!(out.stdout, "126\n", "{out:?}");
+    assert!(out.stderr.contains("Exec format error"), "{out:?}");
 }
 
 #[test]
-fn manifests_with_mistakes_are_named_and_kept() {
+fn truncated_and_hostile_elf_files() {
     let rig = Rig::new().unwrap();
-    let folder = rig.home().join(".config/postern/apps");
-    std::fs::create_dir_all(&folder).unwrap();
-    for (name, content, hint) in [
-        ("broken", "{ this is not JSON", "line 1"),
-        ("unknown", "{\n  \"id\": \"unknown\",\n  \"frobnicate\": true\n}", "frobnicate"),
-    ] {
-        let path = folder.join(format!("{name}.json"));
-        std::fs::write(&path, content).unwrap();
-        for part in
-            [rig.home().join(".config"), rig.home().join(".config/postern"), folder.clone(), path.clone()]
-        {
-            rig.own(&part).unwrap();
+    let whole = fs::read("/bin/busybox").unwrap();
+    let mut files: Vec<Vec<u8>> =
+        [0, 1, 4, 16, 63, 64, 100, 200, 400, 4096, 5000].iter().map(|n| whole[..*n].to_vec()).collect();
+    // One field after another of the header and of the program headers made absurd.
+    for at in (16..512).step_by(4) {
+        for value in [0_u32, 0xffff_ffff, 0x7fff_ffff, 0x2a00] {
+            let mut elf = whole[..8192].to_vec();
+            elf[at..at + 4].copy_from_slice(&value.to_le_bytes());
+            files.push(elf);
         }
-        let outcome = rig.postern(&["run", "--no-display", "--id", name, "--", "/bin/true"]).unwrap();
-        assert_ne!(outcome.status, 0, "{outcome:?}");
-        assert!(
-            outcome.stderr.contains(hint) && outcome.stderr.contains(&format!("{name}.json")),
-            "{outcome:?}"
-        );
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), content, "the file is kept");
+    }
+    let folder = rig.dir.join("bin/elves");
+    fs::create_dir(&folder).unwrap();
+    for (number, bytes) in files.iter().enumerate() {
+        let path = folder.join(format!("{number:03}"));
+        fs::write(&path, bytes).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    // Each may fail or crash as it likes; the family goes on.
+    let text = format!(
+        "for f in {}/*; do \"$f\" < /dev/null > /dev/null 2>&1; done; echo survived",
+        folder.display()
+    );
+    let out = rig.sandboxed(&["/usr/bin/timeout", "200", "/bin/bash", "-c", &text]).unwrap();
+    assert!(out.stdout.ends_with("survived\n"), "{out:?}");
+    assert_eq!(out.status, 0, "{out:?}");
+}
+
+fn manifest(rig: &Rig, app: &str, text: &str) -> std::path::PathBuf {
+    let folder = rig.home().join(".config/postern/apps");
+    let made = rig.command("mkdir").arg("-p").arg(&folder).status().unwrap();
+    assert!(made.success());
+    let path = folder.join(format!("{app}.json"));
+    fs::write(&path, text).unwrap();
+    rig.own(&path).unwrap();
+    path
+}
+
+#[test]
+fn a_manifest_that_is_not_json() {
+    let rig = Rig::new().unwrap();
+    let text = "{ \"permissions\": oops }";
+    let path = manifest(&rig, "foot", text);
+    let out = rig.postern(&["permissions", "foot"]).unwrap();
+    assert_ne!(out.status, 0);
+    assert!(out.stderr.contains("line 1") && out.stderr.contains("foot.json"), "{out:?}");
+    let out = rig.postern(&["permit", "foot", "network", "outbound"]).unwrap();
+    assert_ne!(out.status, 0, "a broken manifest was overwritten");
+    assert_eq!(fs::read_to_string(path).unwrap(), text, "the file was not kept");
+}
+
+#[test]
+fn a_manifest_with_an_unknown_field() {
+    let rig = Rig::new().unwrap();
+    let text = "{\n  \"permissions\": {\n    \"netwrok\": true\n  }\n}\n";
+    let path = manifest(&rig, "foot", text);
+    let out = rig.postern(&["run", "foot"]).unwrap();
+    assert_ne!(out.status, 0);
+    assert!(out.stderr.contains("netwrok") && out.stderr.contains("line 3"), "{out:?}");
+    assert_eq!(fs::read_to_string(path).unwrap(), text, "the file was not kept");
+}
+
+#[test]
+fn a_full_disk() {
+    let rig = Rig::new().unwrap();
+    // A file size limit is what an ordinary user can make; /dev/full is the app's own.
+    let out = rig
+        .sandboxed(&[
+            "/bin/sh",
+            "-c",
+            "echo text > /dev/full; echo $?; head -c 100 /dev/zero | dd of=/dev/full status=none; echo $?",
+        ])
+        .unwrap();
+    assert!(out.stderr.contains("No space left on device"), "{out:?}");
+    let postern = rig.postern.to_string_lossy().into_owned();
+    let text = format!(
+        "ulimit -f 64; trap '' XFSZ; '{postern}' run --no-display --id full -- /bin/sh -c 'echo kept > $HOME/a; head -c 1000000 /dev/zero > $HOME/big; echo $?; cat $HOME/a'"
+    );
+    let out = rig.native(&["/bin/bash", "-c", &text]).unwrap();
+    assert!(out.stdout.ends_with("1\nkept\n"), "{out:?}");
+}
+
+#[test]
+fn no_wayland_session() {
+    let rig = Rig::new().unwrap();
+    let out = rig.postern(&["run", "foot"]).unwrap();
+    assert_ne!(out.status, 0, "{out:?}");
+    assert!(out.stderr.contains("Wayland"), "{out:?}");
+    // The manager says so too, and does not hang.
+    let out = rig.postern(&[]).unwrap();
+    assert_ne!(out.status, 0, "{out:?}");
+    assert_ne!(out.status, 124, "{out:?}");
+    assert!(out.stderr.contains("Wayland"), "{out:?}");
+}
+
+#[test]
+fn a_control_socket_of_a_dead_monitor() {
+    let rig = Rig::new().unwrap();
+    rig.sandboxed(&["/bin/true"]).unwrap();
+    let path = rig.dir.join("run/postern/ghost-123.sock");
+    drop(UnixListener::bind(&path).unwrap());
+    rig.own(&path).unwrap();
+    // And one that is alive and never answers anything.
+    let mute = rig.dir.join("run/postern/mute-1.sock");
+    let _listener = UnixListener::bind(&mute).unwrap();
+    rig.own(&mute).unwrap();
+    let app = Running::start(&rig, &["--no-display", "--id", "alive"], &["/bin/sleep", "500"]).unwrap();
+    app.wait_processes(1).unwrap();
+    let out = rig.postern(&["ps"]).unwrap();
+    assert_eq!(out.status, 0, "{out:?}");
+    assert!(out.stdout.contains("alive") && !out.stdout.contains("ghost"), "{out:?}");
+}
+
+#[test]
+fn options_that_make_no_sense() {
+    let rig = Rig::new().unwrap();
+    for args in [
+        &["run", "--grant", "/no/such/folder", "--", "/bin/true"][..],
+        &["run", "--net=:::", "--", "/bin/true"],
+        &["run", "--listen", "99999", "--", "/bin/true"],
+        &["run", "--cwd", "/no/such", "--", "/bin/true"],
+        &["run", "--image", "nothing", "--", "/bin/true"],
+        &["run"],
+        &["run", "../../etc/passwd"],
+        &["report", "../../../etc/passwd"],
+        &["stop", "no-such-app"],
+        &["permissions", "../x"],
+    ] {
+        let out = rig.postern(args).unwrap();
+        assert!(out.status != 0 && out.status < 128, "{args:?}: {out:?}");
+        assert!(!out.stderr.trim().is_empty(), "{args:?}: {out:?}");
+        assert!(!out.stderr.contains("panicked"), "{args:?}: {out:?}");
     }
 }
 
 #[test]
-fn a_dead_monitors_socket_is_no_trouble() {
+fn many_arguments_and_a_large_environment() {
     let rig = Rig::new().unwrap();
-    let folder = rig.dir.join("run/postern");
-    std::fs::create_dir(&folder).unwrap();
-    rig.own(&folder).unwrap();
-    drop(std::os::unix::net::UnixListener::bind(folder.join("dead.sock")).unwrap());
-    rig.own(&folder.join("dead.sock")).unwrap();
-    let outcome = rig.postern(&["ps"]).unwrap();
-    assert_eq!(outcome.status, 0, "{outcome:?}");
-}
-
-#[test]
-fn no_session_is_said_plainly() {
-    let rig = Rig::new().unwrap();
-    let outcome = rig.postern(&[]).unwrap();
-    assert_ne!(outcome.status, 0);
-    assert!(outcome.stderr.contains("Wayland"), "{outcome:?}");
+    rig.same(&["/bin/bash", "-c", "export X=$(head -c 100000 /dev/zero | tr '\\0' x); /bin/sh -c 'echo ${#X}'; /bin/echo $(seq 20000) | md5sum; /bin/echo $(seq 2000000) 2>&1 | sed 's/.*: //'"]);
 }

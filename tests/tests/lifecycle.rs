@@ -1,79 +1,143 @@
-//! Two apps at once, and the death of any one process of the first.
+//! Two apps at once, and the sudden death of each part of one.
+#![forbid(unsafe_code)]
 
-use postern_tests::Rig;
-use std::process::{Child, Command};
-use std::time::{Duration, Instant};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use postern_tests::processes::alive;
+use postern_tests::session::wait_for;
+use postern_tests::{Rig, Running, Session};
+use serde_json::Value;
+use std::fs;
 
-fn start(rig: &Rig, id: &str) -> Child {
-    let mut command = rig.command(&rig.postern);
-    command.args(["run", "--no-display", "--id", id, "--", "/bin/sh", "-c", "sleep 1000; true"]);
-    command.spawn().unwrap()
+const TICKS: &str = "n=0; while sleep 0.1; do n=$((n+1)); echo $n > \"$HOME/ticks\"; done";
+
+fn kill_9(pid: u32) {
+    kill(Pid::from_raw(i32::try_from(pid).unwrap()), Signal::SIGKILL).unwrap();
 }
 
-/// Descendants of a process, the process itself first, as (pid, parent).
-fn descendants(root: u32) -> Vec<u32> {
-    let mut all = vec![root];
-    let mut at = 0;
-    while let Some(parent) = all.get(at).copied() {
-        for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-            let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
-            let Some((head, rest)) = stat.rsplit_once(") ") else { continue };
-            if rest.split_whitespace().nth(1) == Some(&parent.to_string()) {
-                all.extend(head.split(' ').next().and_then(|p| p.parse::<u32>().ok()));
-            }
-        }
-        at += 1;
-    }
-    all
+fn reports(rig: &Rig) -> Vec<Value> {
+    let out = rig.postern(&["reports", "--json"]).unwrap();
+    serde_json::from_str::<Value>(&out.stdout).unwrap().as_array().unwrap().clone()
 }
 
-fn wait_family(root: u32) -> Vec<u32> {
-    let begin = Instant::now();
-    loop {
-        let all = descendants(root);
-        // Launcher, monitor, keeper, shell, sleep.
-        if all.len() >= 5 || begin.elapsed() > Duration::from_secs(30) {
-            return all;
-        }
-        std::thread::sleep(Duration::from_millis(50));
+/// The second app's counter, read from its private home.
+fn ticks(rig: &Rig, id: &str) -> u64 {
+    let file = rig.home().join(".local/share/postern/homes").join(id).join("ticks");
+    wait_for("the second app's counter", || {
+        Ok(fs::read_to_string(&file).ok().and_then(|text| text.trim().parse().ok()))
+    })
+    .unwrap()
+}
+
+/// Kills one part of the first app and checks that it ends with a report while the second goes on.
+fn first_dies_second_lives(part: &str) {
+    let rig = Rig::new().unwrap();
+    let mut first =
+        Running::start(&rig, &["--no-display", "--id", "first"], &["/bin/sh", "-c", "sleep 900; true"])
+            .unwrap();
+    let second =
+        Running::start(&rig, &["--no-display", "--id", "second"], &["/bin/sh", "-c", TICKS]).unwrap();
+    first.wait_processes(2).unwrap();
+    second.wait_processes(1).unwrap();
+    let before = ticks(&rig, "second");
+    let family = postern_tests::processes::tree(first.pid_of("pid").unwrap());
+    let victim = if part == "app" { first.app_pid() } else { first.pid_of(part) }.unwrap();
+    kill_9(victim);
+    let status = first.end().unwrap();
+    assert_ne!(status, 0);
+    for pid in family {
+        wait_for("the whole family to end", || Ok((!alive(pid)).then_some(()))).unwrap();
     }
+    let reports = wait_for("a report", || {
+        let found = reports(&rig);
+        Ok((!found.is_empty()).then_some(found))
+    })
+    .unwrap();
+    assert!(reports.iter().all(|r| r["app"] == "first"), "{reports:?}");
+    wait_for("the second app to go on", || Ok((ticks(&rig, "second") > before + 3).then_some(()))).unwrap();
+    assert!(alive(second.pid_of("pid").unwrap()));
 }
 
 #[test]
-fn the_death_of_any_process_ends_its_own_app_only() {
+fn the_keeper_is_killed() {
+    first_dies_second_lives("keeper_pid");
+}
+
+#[test]
+fn the_monitor_is_killed() {
+    first_dies_second_lives("pid");
+}
+
+#[test]
+fn an_app_process_is_killed() {
+    first_dies_second_lives("app");
+}
+
+#[test]
+fn the_bridge_is_killed() {
     let rig = Rig::new().unwrap();
-    let mut other = start(&rig, "other");
-    let other_family = wait_family(other.id());
-    let count = {
-        let mut probe = start(&rig, "first");
-        let family = wait_family(probe.id());
-        assert!(family.len() >= 5, "{family:?}");
-        probe.kill().unwrap();
-        probe.wait().unwrap();
-        family.len()
-    };
-    // Number 0 is the launcher: without it nobody waits, which the loop above tried.
-    for victim in 1..count {
-        let mut first = start(&rig, "first");
-        let family = wait_family(first.id());
-        let pid = family[victim].to_string();
-        let reports = || rig.postern(&["reports", "--json"]).unwrap().stdout.len();
-        let before = reports();
-        assert!(Command::new("kill").args(["-9", &pid]).status().unwrap().success());
-        let status = first.wait().unwrap();
-        assert!(!status.success(), "victim {victim}: {status:?}");
-        let begin = Instant::now();
-        while family.iter().skip(1).any(|p| std::path::Path::new(&format!("/proc/{p}")).exists()) {
-            assert!(begin.elapsed() < Duration::from_secs(20), "victim {victim}: the family ends");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        assert!(reports() > before, "victim {victim}: a report");
-        assert!(other.try_wait().unwrap().is_none(), "victim {victim}: the other app goes on");
+    let session = Session::start(&rig).unwrap();
+    let first =
+        Running::start_in(&rig, &session, &["--id", "first"], &["foot", "--title", "first", "sleep", "900"])
+            .unwrap();
+    let second = Running::start_in(
+        &rig,
+        &session,
+        &["--id", "second"],
+        &["foot", "--title", "second", "sh", "-c", TICKS],
+    )
+    .unwrap();
+    session.wait_window(&rig, "first").unwrap();
+    let shown = session.wait_window(&rig, "second").unwrap();
+    let before = ticks(&rig, "second");
+    kill_9(first.pid_of("bridge_pid").unwrap());
+    let reports = wait_for("a report", || {
+        let found = reports(&rig);
+        Ok((!found.is_empty()).then_some(found))
+    })
+    .unwrap();
+    assert!(reports.iter().all(|r| r["app"] == "first"), "{reports:?}");
+    wait_for("the second app to go on", || Ok((ticks(&rig, "second") > before + 3).then_some(()))).unwrap();
+    assert!(session.windows(&rig).unwrap().iter().any(|w| w.id == shown.id), "the second window went");
+    assert!(alive(second.pid_of("pid").unwrap()));
+}
+
+#[test]
+fn an_app_can_be_stopped_from_outside() {
+    let rig = Rig::new().unwrap();
+    let mut app = Running::start(
+        &rig,
+        &["--no-display", "--id", "polite"],
+        &["/bin/sh", "-c", "trap 'exit 12' TERM; while :; do sleep 0.1; done"],
+    )
+    .unwrap();
+    app.wait_processes(1).unwrap();
+    let out = rig.postern(&["stop", "polite"]).unwrap();
+    assert_eq!(out.status, 0, "{out:?}");
+    assert_eq!(app.end().unwrap(), 12);
+    let mut app = Running::start(
+        &rig,
+        &["--no-display", "--id", "stubborn"],
+        &["/bin/sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"],
+    )
+    .unwrap();
+    app.wait_processes(1).unwrap();
+    let out = rig.postern(&["stop", "--kill", "stubborn"]).unwrap();
+    assert_eq!(out.status, 0, "{out:?}");
+    assert_ne!(app.end().unwrap(), 0);
+}
+
+#[test]
+fn a_signal_to_the_launcher_ends_the_app() {
+    let rig = Rig::new().unwrap();
+    let mut app =
+        Running::start(&rig, &["--no-display", "--id", "signalled"], &["/bin/sleep", "900"]).unwrap();
+    app.wait_processes(1).unwrap();
+    let family = postern_tests::processes::tree(app.pid_of("pid").unwrap());
+    let launcher = Pid::from_raw(i32::try_from(app.launcher.id()).unwrap());
+    kill(launcher, Signal::SIGTERM).unwrap();
+    assert_eq!(app.end().unwrap(), 143);
+    for pid in family {
+        wait_for("the family to end", || Ok((!alive(pid)).then_some(()))).unwrap();
     }
-    assert_eq!(descendants(other.id()), other_family, "untouched");
-    let ps = rig.postern(&["ps", "--json"]).unwrap();
-    assert!(ps.stdout.contains("other") && !ps.stdout.contains("\"first\""), "{ps:?}");
-    let stop = rig.postern(&["stop", "other"]).unwrap();
-    assert_eq!(stop.status, 0, "{stop:?}");
-    other.wait().unwrap();
 }

@@ -72,7 +72,7 @@ fn mapped_files() {
          a = mmap.mmap(-1, 4096); p = os.fork()\n\
          if p == 0: a[:5] = b'child'; os._exit(0)\n\
          os.waitpid(p, 0); print(a[:5])\n\
-         r = mmap.mmap(open('/etc/passwd').fileno(), 0, prot=mmap.PROT_READ); print(r[:4])",
+         f = open('/etc/passwd'); r = mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ); print(r[:4])",
     );
 }
 

@@ -36,7 +36,7 @@ fn tar_and_xz_of_a_tree() {
     shell(
         "cd \"$HOME\"; tar -C /usr/share --sort=name -cf a.tar perl5 xml 2>/dev/null || tar -C /usr/include --sort=name -cf a.tar .\n\
          sha256sum < a.tar; xz -T2 -1 -k a.tar; xz -dc a.tar.xz | cmp - a.tar; gzip -n a.tar; sha256sum < a.tar.gz\n\
-         mkdir out; tar -C out -xzf a.tar.gz; find out | sort | sha256sum; find out -type f -exec cat {} + | sha256sum; rm -rf out a.tar.gz a.tar.xz",
+         mkdir out; tar -C out -xzf a.tar.gz; find out | sort | sha256sum; find out -type f -print0 | sort -z | xargs -0 cat | sha256sum; rm -rf out a.tar.gz a.tar.xz",
     );
 }
 

@@ -48,8 +48,8 @@ fn run(rig: &Rig, session: &Session, target: &Path) -> io::Result<()> {
     let before = session.settled(rig)?;
     before.save(&target.join("manager.png"))?;
     session.click(FIRST_TILE.0, FIRST_TILE.1)?;
-    let (window, _) = session.wait_painted(rig, TITLE, COLOURS)?;
-    session.settled(rig)?.save(&target.join("app.png"))?;
+    let (window, shown) = session.wait_painted(rig, TITLE, COLOURS)?;
+    shown.save(&target.join("app.png"))?;
     println!("clicked in the manager; the app's window came: “{}”, {:?}", window.title, window.rect);
     println!("{}\n{}", target.join("manager.png").display(), target.join("app.png").display());
     Ok(())
