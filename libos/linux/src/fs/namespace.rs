@@ -34,19 +34,21 @@ pub fn init(boot: &Boot, block: &'static [u8]) -> Result<()> {
     path::set_root(root.clone());
 
     let scratch = [
-        ("tmp", 0o1777, ROOT),
         ("home", 0o755, ROOT),
         ("mnt", 0o755, ROOT),
         ("opt", 0o755, ROOT),
         ("root", 0o700, ROOT),
         ("srv", 0o755, ROOT),
-        ("run", 0o755, ROOT),
         ("var", 0o755, ROOT),
     ];
     for (name, bits, owner) in scratch {
         node.make(name.as_bytes(), New::Directory, bits, owner)?;
     }
-    let run = directory(&node, b"run")?;
+    // Mounts of their own: what happens there leaves the remembered paths of the rest alone.
+    let (mount, tmp) = tmpfs::new("tmpfs", boot.memory / 2, 0o1777, ROOT);
+    mount_at(&root, b"/tmp", mount, tmp)?;
+    let (mount, run) = tmpfs::new("tmpfs", boot.memory / 5, 0o755, ROOT);
+    mount_at(&root, b"/run", mount, run.clone())?;
     run.make(b"lock", New::Directory, 0o1777, ROOT)?;
     let users = run.make(b"user", New::Directory, 0o755, ROOT)?;
     users.make(format!("{}", boot.uid).as_bytes(), New::Directory, 0o700, user)?;

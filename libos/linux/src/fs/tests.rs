@@ -212,6 +212,26 @@ fn a_working_directory_moves_and_can_be_removed() {
 }
 
 #[test]
+fn small_files_have_holes_and_ends() {
+    let shell = Shell::new();
+    let fd = shell.open("f", O_CREAT | O_RDWR).unwrap();
+    let text = *b"hello";
+    let at = text.as_ptr().addr() as u64;
+    assert_eq!(shell.call(calls::vector::pwrite64, &[fd, at, 5, 10]), Ok(5));
+    let mut back = [1u8; 32];
+    let to = back.as_mut_ptr().addr() as u64;
+    assert_eq!(shell.call(calls::vector::pread64, &[fd, to, 32, 0]), Ok(15));
+    assert_eq!((&back[..10], &back[10..15]), (&[0; 10][..], &text[..]));
+    shell.call(calls::attribute::ftruncate, &[fd, 12]).unwrap();
+    shell.call(calls::attribute::ftruncate, &[fd, 14]).unwrap();
+    assert_eq!(shell.call(calls::vector::pread64, &[fd, to, 32, 10]), Ok(4));
+    assert_eq!(&back[..4], b"he\0\0");
+    assert_eq!(shell.call(calls::vector::lseek, &[fd, 0, 2]), Ok(14));
+    assert_eq!(shell.call(calls::vector::read, &[fd, to, 32]), Ok(0));
+    assert_eq!(shell.call(calls::vector::pread64, &[fd, to, 32, u64::MAX]), Err(Errno::EINVAL));
+}
+
+#[test]
 fn exchange_swaps_two_names() {
     let shell = Shell::new();
     shell.touch("a");

@@ -6,10 +6,10 @@ use crate::fs::dentry::Dentry;
 use crate::fs::file::{flags, mode};
 use crate::fs::inode::Change;
 use crate::fs::inotify::{self, event};
-use crate::fs::{OpenFile, dentry_of, permission, time_of_day};
+use crate::fs::{OpenFile, dentry_of, permission};
 use crate::{Errno, Result};
 use alloc::sync::Arc;
-use postern_pal::user;
+use postern_pal::{clock, user};
 
 fn apply(dentry: &Arc<Dentry>, change: &Change) -> Result<u64> {
     if dentry.mount.read_only {
@@ -167,7 +167,8 @@ const UTIME_NOW: i64 = 0x3fff_ffff;
 const UTIME_OMIT: i64 = 0x3fff_fffe;
 
 fn change_times(call: &Call<'_>, dentry: &Arc<Dentry>, times: Times) -> Result<u64> {
-    let now = time_of_day();
+    // The exact time: the host's file systems may be more exact than the coarse clock, and time must not go back.
+    let now = clock::read(clock::id::REALTIME)?;
     let [atime, mtime] = times.unwrap_or([[0, UTIME_NOW]; 2]);
     for [_, nanos] in [atime, mtime] {
         if !(0..1_000_000_000).contains(&nanos) && nanos != UTIME_NOW && nanos != UTIME_OMIT {

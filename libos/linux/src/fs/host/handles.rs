@@ -88,11 +88,22 @@ impl HostInode {
         if dentry.is_deleted() {
             return Err(Errno::ENOENT);
         }
+        match self.fetch_handle(dentry, access) {
+            // The host's table of descriptors is full.
+            Err(Errno::ENFILE) => {
+                drop_all_idle();
+                self.fetch_handle(dentry, access)
+            }
+            fetched => fetched,
+        }
+    }
+
+    fn fetch_handle(self: &Arc<Self>, dentry: &Arc<Dentry>, access: u32) -> Result<()> {
         let path = dentry.path_in_mount();
         if access == 0 {
             let (attributes, handle) = self.mount.resolve_last(&path, open::READ)?;
             self.check_same(dentry, attributes.ino)?;
-            self.keep_read_handle(handle.ok_or(Errno::EIO)?);
+            self.keep_read_handle(handle.ok_or(Errno::ENFILE)?);
             return Ok(());
         }
         // Reading, too, where that is allowed: one handle then serves all.
@@ -108,7 +119,7 @@ impl HostInode {
             }
         };
         self.check_same(dentry, attributes.ino)?;
-        let handle = handle.ok_or(Errno::EIO)?;
+        let handle = handle.ok_or(Errno::ENFILE)?;
         {
             let mut handles = self.handles.lock();
             handles.write = Some(Arc::new(handle));
@@ -141,6 +152,20 @@ impl HostInode {
     pub(super) fn closed(&self) {
         self.opens.fetch_sub(1, Ordering::AcqRel);
         self.drop_idle_handles();
+    }
+}
+
+/// Closes all handles that no open file uses.
+fn drop_all_idle() {
+    let all = core::mem::take(&mut *IDLE.lock());
+    for weak in all {
+        let Some(inode) = weak.upgrade() else { continue };
+        if inode.opens.load(Ordering::Acquire) > 0 {
+            IDLE.lock().push_back(weak);
+            continue;
+        }
+        let handles = core::mem::take(&mut *inode.handles.lock());
+        drop(handles);
     }
 }
 

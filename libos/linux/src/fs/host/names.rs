@@ -25,6 +25,11 @@ fn below(dir: &Arc<Dentry>, name: &[u8]) -> Vec<u8> {
     path
 }
 
+/// One order for all listings of a directory, whether they come from the monitor or from the tree.
+fn sort(listed: &mut [Listed]) {
+    listed.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+}
+
 /// The inode of the first record of a payload.
 fn record_of(payload: &[u8]) -> Result<Record> {
     split_record(payload).map(|(record, _, _)| record).ok_or(Errno::EIO)
@@ -105,7 +110,9 @@ impl HostInode {
                 let ino = d.inode.downcast::<Self>().map_or(1, |inode| inode.ino);
                 Listed { name: d.name(), ino, mode: d.inode.mode() }
             };
-            return Ok(children.into_iter().map(listed).collect());
+            let mut all: Vec<Listed> = children.into_iter().map(listed).collect();
+            sort(&mut all);
+            return Ok(all);
         }
         let generation = dir.generation();
         let path = dir.path_in_mount();
@@ -129,6 +136,7 @@ impl HostInode {
             cookie = next;
         }
         dir.fill(generation, found, true);
+        sort(&mut listed);
         Ok(listed)
     }
 

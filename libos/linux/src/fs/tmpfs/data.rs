@@ -1,12 +1,12 @@
 //! The content of regular files of a tmpfs.
 
-use super::{Body, Node};
+use super::{Body, Content, Node, SMALL};
 use crate::fs::file::Whence;
 use crate::fs::inode::Inode;
 use crate::fs::{FileOps, Mapping, Metadata, OpenFile, lock, time_of_day};
 use crate::io::{Sink, Source};
 use crate::task::Thread;
-use crate::{Errno, Result};
+use crate::{Errno, Mutex, Result};
 use alloc::sync::Arc;
 use core::any::Any;
 use postern_abi::layout::SLOT_SIZE;
@@ -16,27 +16,79 @@ const KEEP_SIZE: u32 = 1;
 const PUNCH_HOLE: u32 = 2;
 const ZERO_RANGE: u32 = 0x10;
 
+impl Content {
+    /// The slot; content that was small moves there.
+    fn slot(&mut self) -> Result<Arc<Slot>> {
+        match self {
+            Self::Large(slot) => Ok(slot.clone()),
+            Self::Small(bytes) => {
+                let slot = Arc::new(Slot::new()?);
+                if !bytes.is_empty() {
+                    slot.write(bytes, 0)?;
+                }
+                *self = Self::Large(slot.clone());
+                Ok(slot)
+            }
+        }
+    }
+}
+
+fn write_slot(slot: &Slot, source: &mut Source<'_>, at: u64, limit: usize) -> Result<usize> {
+    match source {
+        Source::User(ranges) => {
+            let count = match ranges.single(limit) {
+                Some(range) => slot.write_user(&[range], at)?,
+                None => slot.write_user(&ranges.host_ranges(limit), at)?,
+            };
+            ranges.advance(count);
+            Ok(count)
+        }
+        Source::Kernel(bytes, used) => {
+            let count = slot.write(bytes.get(*used..*used + limit).unwrap_or(&[]), at)?;
+            *used += count;
+            Ok(count)
+        }
+    }
+}
+
+fn read_slot(slot: &Slot, sink: &mut Sink<'_>, at: u64, limit: usize) -> Result<usize> {
+    match sink {
+        Sink::User(ranges) => {
+            let count = match ranges.single(limit) {
+                Some(range) => slot.read_user(&[range], at)?,
+                None => slot.read_user(&ranges.host_ranges(limit), at)?,
+            };
+            ranges.advance(count);
+            Ok(count)
+        }
+        Sink::Kernel(buf, filled) => {
+            let count = slot.read(buf.get_mut(*filled..*filled + limit).unwrap_or(&mut []), at)?;
+            *filled += count;
+            Ok(count)
+        }
+    }
+}
+
 impl Node {
-    /// The slot, if the file has content.
-    fn slot(&self) -> Result<Option<Arc<Slot>>> {
+    fn content(&self) -> Result<&Mutex<Content>> {
         match &self.body {
-            Body::Regular(slot) => Ok(slot.lock().clone()),
+            Body::Regular(content) => Ok(content),
             Body::Directory(_) => Err(Errno::EISDIR),
             _ => Err(Errno::EINVAL),
         }
     }
 
-    fn slot_to_fill(&self) -> Result<Arc<Slot>> {
-        let Body::Regular(slot) = &self.body else { return Err(Errno::EINVAL) };
-        let mut slot = slot.lock();
-        match &*slot {
-            Some(slot) => Ok(slot.clone()),
-            None => Ok(slot.insert(Arc::new(Slot::new()?)).clone()),
-        }
-    }
-
     fn size_now(&self) -> u64 {
         self.state.lock().size
+    }
+
+    /// The file was written up to `end`.
+    fn grew(&self, end: u64) {
+        let now = time_of_day();
+        let mut state = self.state.lock();
+        state.size = state.size.max(end);
+        state.mtime = now;
+        state.ctime = now;
     }
 
     fn write_at(&self, source: &mut Source<'_>, at: u64) -> Result<usize> {
@@ -45,56 +97,74 @@ impl Node {
         if limit == 0 {
             return if source.left() == 0 { Ok(0) } else { Err(Errno::EFBIG) };
         }
-        let slot = self.slot_to_fill()?;
-        let count = match source {
-            Source::User(ranges) => {
-                let count = match ranges.single(limit) {
-                    Some(range) => slot.write_user(&[range], at)?,
-                    None => slot.write_user(&ranges.host_ranges(limit), at)?,
-                };
-                ranges.advance(count);
-                count
+        let mut content = self.content()?.lock();
+        let start = usize::try_from(at).unwrap_or(usize::MAX);
+        if let Content::Small(bytes) = &mut *content
+            && let Some(end) = start.checked_add(limit).filter(|end| *end <= SMALL)
+        {
+            let mut new = [0u8; SMALL];
+            let part = new.get_mut(..limit).unwrap_or(&mut []);
+            let count = source.take(part)?;
+            let end = end - (limit - count);
+            if bytes.len() < end {
+                bytes.resize(end, 0);
             }
-            Source::Kernel(bytes, used) => {
-                let count = slot.write(bytes.get(*used..*used + limit).unwrap_or(&[]), at)?;
-                *used += count;
-                count
+            if let (Some(to), Some(from)) = (bytes.get_mut(start..end), new.get(..count)) {
+                to.copy_from_slice(from);
             }
-        };
-        let now = time_of_day();
-        let mut state = self.state.lock();
-        state.size = state.size.max(at.saturating_add(count as u64));
-        state.mtime = now;
-        state.ctime = now;
+            self.grew(end as u64);
+            return Ok(count);
+        }
+        let slot = content.slot()?;
+        drop(content);
+        let count = write_slot(&slot, source, at, limit)?;
+        self.grew(at.saturating_add(count as u64));
         Ok(count)
+    }
+
+    /// Makes `[start, end)` read as zeroes.
+    fn clear(&self, start: u64, end: u64) -> Result<()> {
+        let slot = match &mut *self.content()?.lock() {
+            Content::Small(bytes) => {
+                let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+                let (from, to) = (at(start), at(end));
+                if to == bytes.len() {
+                    bytes.truncate(from);
+                } else if let Some(part) = bytes.get_mut(from..to) {
+                    part.fill(0);
+                }
+                return Ok(());
+            }
+            Content::Large(slot) => slot.clone(),
+        };
+        slot.punch(start, end - start)
     }
 }
 
 impl FileOps for Node {
     fn read(&self, _: &Thread, _: &OpenFile, sink: &mut Sink<'_>, offset: Option<u64>) -> Result<usize> {
         let at = offset.unwrap_or(0);
-        let slot = self.slot()?;
+        let content = self.content()?.lock();
         let left = usize::try_from(self.size_now().saturating_sub(at)).unwrap_or(usize::MAX);
         let limit = left.min(sink.left());
         if limit == 0 {
             return Ok(0);
         }
-        let Some(slot) = slot else { return sink.put_zeroes(limit) };
-        match sink {
-            Sink::User(ranges) => {
-                let count = match ranges.single(limit) {
-                    Some(range) => slot.read_user(&[range], at)?,
-                    None => slot.read_user(&ranges.host_ranges(limit), at)?,
-                };
-                ranges.advance(count);
-                Ok(count)
+        let slot = match &*content {
+            Content::Small(bytes) => {
+                let start = usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
+                let part = bytes.get(start..).unwrap_or(&[]);
+                let part = part.get(..part.len().min(limit)).unwrap_or(part);
+                let count = if part.is_empty() { 0 } else { sink.put(part)? };
+                if count < part.len() {
+                    return Ok(count);
+                }
+                return Ok(count + sink.put_zeroes(limit - count)?);
             }
-            Sink::Kernel(buf, filled) => {
-                let count = slot.read(buf.get_mut(*filled..*filled + limit).unwrap_or(&mut []), at)?;
-                *filled += count;
-                Ok(count)
-            }
-        }
+            Content::Large(slot) => slot.clone(),
+        };
+        drop(content);
+        read_slot(&slot, sink, at, limit)
     }
 
     fn write(&self, _: &Thread, _: &OpenFile, source: &mut Source<'_>, offset: Option<u64>) -> Result<usize> {
@@ -125,7 +195,7 @@ impl FileOps for Node {
 
     fn mapping(&self) -> Result<Mapping> {
         match &self.body {
-            Body::Regular(_) => Ok(Mapping::Slot(self.slot_to_fill()?)),
+            Body::Regular(content) => Ok(Mapping::Slot(content.lock().slot()?)),
             _ => Err(Errno::ENODEV),
         }
     }
@@ -134,7 +204,6 @@ impl FileOps for Node {
         if len > SLOT_SIZE {
             return Err(Errno::EFBIG);
         }
-        let slot = self.slot()?;
         let now = time_of_day();
         let old = {
             let mut state = self.state.lock();
@@ -142,14 +211,11 @@ impl FileOps for Node {
             state.ctime = now;
             core::mem::replace(&mut state.size, len)
         };
-        match slot {
-            Some(slot) if len < old => {
-                // Whole pages up to the end, so that mapped parts beyond the old end are gone too.
-                let end = old.next_multiple_of(4096).min(SLOT_SIZE);
-                slot.punch(len, end - len)
-            }
-            _ => Ok(()),
+        if len < old {
+            // Whole pages up to the end, so that mapped parts beyond the old end are gone too.
+            self.clear(len, old.next_multiple_of(4096).min(SLOT_SIZE))?;
         }
+        Ok(())
     }
 
     fn allocate(&self, mode: u32, offset: u64, len: u64) -> Result<()> {
@@ -166,9 +232,7 @@ impl FileOps for Node {
                 if mode & PUNCH_HOLE != 0 && mode & KEEP_SIZE == 0 {
                     return Err(Errno::EOPNOTSUPP);
                 }
-                if let Some(slot) = self.slot()? {
-                    slot.punch(offset, len)?;
-                }
+                self.clear(offset, end)?;
                 if mode & KEEP_SIZE == 0 {
                     let mut state = self.state.lock();
                     state.size = state.size.max(end);

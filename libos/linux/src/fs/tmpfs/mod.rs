@@ -45,9 +45,19 @@ struct State {
     ctime: [i64; 2],
 }
 
+/// Where the content of a regular file is.
+enum Content {
+    /// Here: at most [`SMALL`] bytes, and never mapped. What is not there up to the file's size is zero.
+    Small(Vec<u8>),
+    /// In a slot of the arena.
+    Large(Arc<Slot>),
+}
+
+/// Most bytes that are kept without a slot.
+const SMALL: usize = 2048;
+
 enum Body {
-    /// The slot is made by the first write or mapping.
-    Regular(Mutex<Option<Arc<Slot>>>),
+    Regular(Mutex<Content>),
     Directory(Mutex<BTreeMap<Box<[u8]>, Arc<Node>>>),
     Symlink(Vec<u8>),
     Fifo(Arc<Fifo>),
@@ -80,7 +90,7 @@ pub fn new(kind: &'static str, capacity: u64, permissions: u32, owner: [u32; 2])
 impl Node {
     fn new(fs: &Arc<Tmpfs>, what: New<'_>, permissions: u32, owner: [u32; 2]) -> Arc<Self> {
         let (kind, body, size) = match what {
-            New::Regular => (mode::S_IFREG, Body::Regular(Mutex::new(None)), 0),
+            New::Regular => (mode::S_IFREG, Body::Regular(Mutex::new(Content::Small(Vec::new()))), 0),
             New::Directory => (mode::S_IFDIR, Body::Directory(Mutex::default()), 0),
             New::Symlink(target) => (mode::S_IFLNK, Body::Symlink(target.to_vec()), target.len()),
             New::Node(mode::S_IFIFO, _) => (mode::S_IFIFO, Body::Fifo(Fifo::new()), 0),
