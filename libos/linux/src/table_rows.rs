@@ -351,7 +351,7 @@ syscalls! {
     432 fsmount: refused EPERM "needs privileges that apps do not have";
     433 fspick: refused EPERM "needs privileges that apps do not have";
     434 pidfd_open: full crate::signal::pidfd_open;
-    435 clone3: partial crate::task::clone::clone3 "as clone; no pidfd, no cgroup, no set_tid";
+    435 clone3: partial crate::task::clone::clone3 "as clone; no cgroup, no set_tid";
     436 close_range: partial crate::fs::calls::descriptor::close_range "no CLOSE_RANGE_UNSHARE";
     437 openat2: partial crate::fs::open::openat2 "no RESOLVE_IN_ROOT";
     438 pidfd_getfd: refused ENOSYS "not there";

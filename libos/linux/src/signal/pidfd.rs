@@ -70,11 +70,18 @@ pub fn pidfd_open(call: &mut Call<'_>) -> Result<u64> {
         // The id of a thread that does not lead a process.
         if process::find_thread(pid).is_some() { Errno::EINVAL } else { Errno::ESRCH }
     })?;
-    let ops = Arc::new(PidFd { process, ino: ipc::next_inode(), created: ipc::time_of_day() });
-    let file = OpenFile::new(ops, flags::O_RDWR | status);
-    // Process descriptors always close on exec.
-    let fd = call.process().add_file(file, true)?;
+    let fd = pidfd_create(call.process(), process, status)?;
     Ok(u64::try_from(fd).unwrap_or(0))
+}
+
+/// Gives `owner` a descriptor for `process`; `status` is 0 or `O_NONBLOCK`.
+///
+/// # Errors
+/// `EMFILE`.
+pub fn pidfd_create(owner: &Process, process: Arc<Process>, status: u32) -> Result<i32> {
+    let ops = Arc::new(PidFd { process, ino: ipc::next_inode(), created: ipc::time_of_day() });
+    // Process descriptors always close on exec.
+    owner.add_file(OpenFile::new(ops, flags::O_RDWR | status), true)
 }
 
 /// pidfd_send_signal(2).

@@ -12,7 +12,7 @@ use super::{FsContext, Process, Thread};
 use crate::call::Call;
 use crate::signal::ThreadSignals;
 use crate::wait::WaitQueue;
-use crate::{Errno, Mutex, Result, kernel};
+use crate::{Errno, Mutex, Result, kernel, signal};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -50,6 +50,8 @@ struct Request {
     stack: u64,
     parent_tid: usize,
     child_tid: usize,
+    /// Where the descriptor of the child goes, with `CLONE_PIDFD`.
+    pidfd: usize,
     tls: u64,
 }
 
@@ -58,7 +60,7 @@ struct Request {
 /// # Errors
 /// As the manual page says.
 pub fn fork(call: &mut Call<'_>) -> Result<u64> {
-    run(call, &Request { flags: 0, exit_signal: 17, stack: 0, parent_tid: 0, child_tid: 0, tls: 0 })
+    run(call, &Request { flags: 0, exit_signal: 17, stack: 0, parent_tid: 0, child_tid: 0, pidfd: 0, tls: 0 })
 }
 
 /// vfork(2).
@@ -67,7 +69,7 @@ pub fn fork(call: &mut Call<'_>) -> Result<u64> {
 /// As the manual page says.
 pub fn vfork(call: &mut Call<'_>) -> Result<u64> {
     let flags = CLONE_VM | CLONE_VFORK;
-    run(call, &Request { flags, exit_signal: 17, stack: 0, parent_tid: 0, child_tid: 0, tls: 0 })
+    run(call, &Request { flags, exit_signal: 17, stack: 0, parent_tid: 0, child_tid: 0, pidfd: 0, tls: 0 })
 }
 
 /// clone(2).
@@ -82,8 +84,13 @@ pub fn clone(call: &mut Call<'_>) -> Result<u64> {
         stack: call.raw(1),
         parent_tid: call.word(2),
         child_tid: call.word(3),
+        // The same argument serves both.
+        pidfd: call.word(2),
         tls: call.raw(4),
     };
+    if request.flags & CLONE_PIDFD != 0 && request.flags & CLONE_PARENT_SETTID != 0 {
+        return Err(Errno::EINVAL);
+    }
     run(call, &request)
 }
 
@@ -99,7 +106,7 @@ pub fn clone3(call: &mut Call<'_>) -> Result<u64> {
     if size > 4096 {
         return Err(Errno::E2BIG);
     }
-    let [flags, _pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls]: [u64; 8] =
+    let [flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls]: [u64; 8] =
         user::read(addr)?;
     for at in (64..size).step_by(8) {
         if user::load_u64(addr.wrapping_add(at))? != 0 {
@@ -116,6 +123,7 @@ pub fn clone3(call: &mut Call<'_>) -> Result<u64> {
         stack: stack.wrapping_add(stack_size),
         parent_tid: word(parent_tid),
         child_tid: word(child_tid),
+        pidfd: word(pidfd),
         tls,
     };
     run(call, &request)
@@ -126,7 +134,7 @@ fn run(call: &mut Call<'_>, request: &Request) -> Result<u64> {
     if flags & CLONE_NEW != 0 {
         return Err(Errno::EPERM);
     }
-    if flags & CLONE_PIDFD != 0
+    if (flags & CLONE_PIDFD != 0 && flags & CLONE_THREAD != 0)
         || (flags & CLONE_THREAD != 0 && flags & CLONE_SIGHAND == 0)
         || (flags & CLONE_SIGHAND != 0 && flags & CLONE_VM == 0)
         || (flags & CLONE_CLEAR_SIGHAND != 0 && flags & CLONE_SIGHAND != 0)
@@ -273,6 +281,19 @@ fn copy_process(call: &Call<'_>, request: &Request, share_memory: bool) -> Arc<T
     thread
 }
 
+/// With `CLONE_PIDFD`, gives the parent a descriptor for its new child.
+fn give_pidfd(call: &Call<'_>, request: &Request, child: &Thread) -> Result<()> {
+    if request.flags & CLONE_PIDFD == 0 {
+        return Ok(());
+    }
+    let fd = signal::pidfd_create(call.process(), child.process.clone(), 0)?;
+    if let Err(errno) = user::write(request.pidfd, &fd) {
+        drop(call.process().files.remove(fd));
+        return Err(errno);
+    }
+    Ok(())
+}
+
 /// Undoes `copy_process` when the host refused.
 fn abandon(thread: &Arc<Thread>) {
     let process = &thread.process;
@@ -293,6 +314,7 @@ fn fork_process(call: &mut Call<'_>, request: &Request) -> Result<u64> {
     thread.fs_base.store(fs, Ordering::Relaxed);
     let frame = child_frame(call.frame, request);
     let started = set_tid_words(&thread, request)
+        .and_then(|()| give_pidfd(call, request, &thread))
         .and_then(|()| host_thread::fork(kernel::task_of(&thread), &frame, fs));
     match started {
         Ok(_) => Ok(u64::from(thread.tid)),
@@ -308,7 +330,8 @@ fn lend(call: &mut Call<'_>, request: &Request) -> Result<u64> {
     let fs = child_fs(call.thread, request)?;
     let thread = copy_process(call, request, true);
     thread.fs_base.store(fs, Ordering::Relaxed);
-    if let Err(errno) = set_tid_words(&thread, request) {
+    let prepared = set_tid_words(&thread, request).and_then(|()| give_pidfd(call, request, &thread));
+    if let Err(errno) = prepared {
         abandon(&thread);
         return Err(errno);
     }

@@ -147,6 +147,9 @@ pub fn futex(call: &mut Call<'_>) -> Result<u64> {
     let realtime = raw & op::REALTIME != 0;
     let operation = raw & !(op::PRIVATE | op::REALTIME);
     let process = call.process();
+    if realtime && !matches!(operation, op::WAIT | op::WAIT_BITSET | op::LOCK_PI2) {
+        return Err(Errno::ENOSYS);
+    }
     match operation {
         op::WAKE => Ok(u64::from(table::wake(key(process, addr, private)?, wake_limit(call, 2), ANY)?)),
         op::WAKE_BITSET => {
