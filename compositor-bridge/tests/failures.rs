@@ -249,6 +249,55 @@ fn text_crosses_only_as_permitted() {
 }
 
 #[test]
+fn neither_a_stopped_compositor_nor_a_stopped_app_stops_the_bridge() {
+    let Some(session) = Session::start() else { return };
+    let mut pointer = VirtualPointer::new(&session.socket());
+    let mut app = FakeApp::start(&session, &[]);
+    let canvas = app.canvas(300, 300);
+    canvas.fill_all(0xff_0000);
+    let mut shown = app.window(&canvas);
+    session.window(|_| true);
+    let alive = |app: &mut FakeApp| {
+        app.set_line("nonsense");
+        app.report(|r| {
+            matches!(r, Report::Refused { what } if what.contains("not understood")).then_some(())
+        });
+    };
+
+    // The compositor takes nothing: in the end the app is held up, not the bridge, and nothing piles up there.
+    session.stop(true);
+    let mut sent = 0;
+    loop {
+        let commit = app.shows(shown, &canvas);
+        if !app.try_send(&Message::Commit(commit, &[])) {
+            std::thread::sleep(Duration::from_millis(200));
+            if !app.try_send(&Message::Commit(commit, &[])) {
+                break;
+            }
+        }
+        shown = commit;
+        sent += 1;
+        assert!(sent < 100_000, "the bridge takes everything and keeps it");
+    }
+    alive(&mut app);
+    session.stop(false);
+    shown = app.shows(Commit { flags: shown.flags | CommitFlag::FRAME, ..shown }, &canvas);
+    app.commit(&shown);
+    app.wait(|m| matches!(m, Message::Frame(..)).then_some(()));
+
+    // The app reads nothing: input is dropped after a while, the rest waits.
+    app.forget();
+    for step in 0..20_000_u32 {
+        pointer.move_quickly(350 + step % 100, 250 + step % 90, step % 100 == 0);
+    }
+    pointer.go(400, 300);
+    alive(&mut app);
+    shown = app.shows(shown, &canvas);
+    app.commit(&shown);
+    app.wait(|m| matches!(m, Message::Frame(..)).then_some(()));
+}
+
+#[test]
 fn a_connected_bridge_is_confined() {
     let Some(session) = Session::start() else { return };
     let mut app = FakeApp::start(&session, &[]);

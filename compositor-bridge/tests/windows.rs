@@ -200,6 +200,32 @@ fn popups_and_subsurfaces_are_where_they_belong() {
 }
 
 #[test]
+fn windows_that_decorate_themselves_get_no_second_title_bar() {
+    let Some(session) = Session::start() else { return };
+    session.ask(&["default_floating_border normal"]);
+    let mut app = FakeApp::start(&session, &[]);
+    let canvas = app.canvas(200, 100);
+    for (flags, border) in [(CommitFlag::CLIENT_DECORATION, "csd"), (0, "normal")] {
+        let surface = app.number();
+        // A size that cannot change makes it a dialog, as far as sway can tell.
+        let fixed = [200, 100];
+        let empty = Commit {
+            role: Role::TOPLEVEL,
+            flags,
+            min_size: fixed,
+            max_size: fixed,
+            ..Commit::empty(surface)
+        };
+        app.commit(&empty);
+        let configure = app.configured(surface);
+        let shown = app.shows(Commit { acked: configure.serial, ..empty }, &canvas);
+        app.title(surface, border);
+        app.commit(&shown);
+        session.window(|window| window["name"] == border && window["border"] == border);
+    }
+}
+
+#[test]
 fn full_screen_needs_a_recent_click() {
     let Some(session) = Session::start() else { return };
     let mut pointer = VirtualPointer::new(&session.socket());

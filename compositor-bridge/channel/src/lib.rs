@@ -226,7 +226,8 @@ messages! {
     Seat = 14 ToApp payload 0, handle true;
     /// The compositor wants a toplevel or popup to have this size and state.
     Configure = 15 ToApp payload 0, handle false;
-    /// The user closed the toplevel, or the compositor dismissed the popup.
+    /// The user closed the toplevel, or the compositor dismissed the popup. A dismissed popup is not shown again before a
+    /// commit of its surface without buffer or with another role.
     Close = 16 ToApp payload 0, handle false;
     /// A good time to draw the next frame of the surface: answers every [`CommitFlag::FRAME`] so far. One is sent for
     /// any number of commits with that flag.

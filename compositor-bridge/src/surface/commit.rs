@@ -10,8 +10,9 @@ use postern_channel::{
 use wayland_client::Proxy;
 use wayland_protocols::xdg::shell::client::xdg_toplevel::ResizeEdge;
 
-/// Most buffers of one surface that may wait for their release.
-const HELD: usize = 256;
+/// Most buffers of one surface that may wait for their release. More than fit into the socket of a compositor that is
+/// stuck, so that such a one holds the app up instead.
+const HELD: usize = 4096;
 /// What the shadows around a popup may add to a size.
 const SHADOW: i32 = 128;
 

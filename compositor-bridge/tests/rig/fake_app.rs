@@ -111,6 +111,14 @@ impl FakeApp {
         let _ = sendmsg(&self.socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL);
     }
 
+    /// Sends unless that would block. False: it would.
+    pub fn try_send(&self, message: &Message<'_>) -> bool {
+        let mut bytes = [0; MAX_MESSAGE];
+        let len = message.encode(&mut bytes).unwrap();
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        rustix::net::send(&self.socket, &bytes[..len], flags).is_ok()
+    }
+
     fn receive(&mut self) -> bool {
         let wait = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
         if poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&wait)).unwrap() == 0 {
@@ -186,6 +194,11 @@ impl FakeApp {
                 return found;
             }
         }
+    }
+
+    /// Sends a line to the bridge's control socket.
+    pub fn set_line(&mut self, line: &str) {
+        self.control.get_mut().write_all(format!("{line}\n").as_bytes()).unwrap();
     }
 
     /// Changes what the app may do.

@@ -62,6 +62,15 @@ impl VirtualPointer {
         self.done();
     }
 
+    /// Mostly without waiting for the compositor.
+    pub fn move_quickly(&mut self, x: u32, y: u32, is_awaited: bool) {
+        self.device.motion_absolute(self.time(), x, y, 800, 600);
+        self.device.frame();
+        if is_awaited {
+            self.done();
+        }
+    }
+
     pub fn press(&mut self, button: u32, is_down: bool) {
         let state =
             if is_down { wl_pointer::ButtonState::Pressed } else { wl_pointer::ButtonState::Released };

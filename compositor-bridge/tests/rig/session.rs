@@ -191,6 +191,13 @@ impl Session {
         }
     }
 
+    /// Stops the compositor, or lets it go on.
+    pub fn stop(&self, is_stopped: bool) {
+        use rustix::process::{Pid, Signal, kill_process};
+        let signal = if is_stopped { Signal::STOP } else { Signal::CONT };
+        kill_process(Pid::from_child(&self.sway), signal).unwrap();
+    }
+
     /// Panics if the compositor has died.
     pub fn check(&mut self) {
         if let Some(status) = self.sway.try_wait().unwrap() {
