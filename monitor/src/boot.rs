@@ -25,8 +25,8 @@ pub struct BootBlock {
     pub mounts: Vec<(u32, u32, OsString, OsString)>,
     /// The seccomp filter.
     pub filter: &'static [u8],
-    /// Texts served as files.
-    pub texts: Vec<(String, Vec<u8>)>,
+    /// Texts served as files, each put in by [`push_text`].
+    pub texts: Vec<u8>,
 }
 
 /// The block does not fit.
@@ -60,14 +60,7 @@ impl BootBlock {
         }
         header.mounts = out.section(&mounts)?;
         header.filter = out.section(self.filter)?;
-        let mut texts = Vec::new();
-        for (path, text) in &self.texts {
-            texts.extend_from_slice(path.as_bytes());
-            texts.push(0);
-            texts.extend_from_slice(&u32::try_from(text.len()).map_err(|_| TooLong)?.to_le_bytes());
-            texts.extend_from_slice(text);
-        }
-        header.texts = out.section(&texts)?;
+        header.texts = out.section(&self.texts)?;
         header.len = u32::try_from(out.bytes.len()).map_err(|_| TooLong)?;
         if out.bytes.len() > BOOT_SIZE {
             return Err(TooLong);
@@ -76,6 +69,17 @@ impl BootBlock {
             *place = *byte;
         }
         Ok(out.bytes)
+    }
+}
+
+/// Appends a text that the library OS serves as the file `path` to the texts of a start-up block. One that is too long
+/// to say so is left out.
+pub fn push_text(texts: &mut Vec<u8>, path: &str, text: &[u8]) {
+    if let Ok(len) = u32::try_from(text.len()) {
+        texts.extend_from_slice(path.as_bytes());
+        texts.push(0);
+        texts.extend_from_slice(&len.to_le_bytes());
+        texts.extend_from_slice(text);
     }
 }
 
@@ -112,6 +116,8 @@ mod tests {
 
     #[test]
     fn what_is_written_can_be_read() {
+        let mut texts = Vec::new();
+        push_text(&mut texts, "/proc/version", b"Linux\n");
         let block = BootBlock {
             program: "/bin/sh".into(),
             argv: vec!["sh".into(), "".into(), "-c".into()],
@@ -119,7 +125,7 @@ mod tests {
                 (1, mount::READ_ONLY, "/usr".into(), "".into()),
                 (0, mount::LINK, "/bin".into(), "usr/bin".into()),
             ],
-            texts: vec![("/proc/version".into(), b"Linux\n".to_vec())],
+            texts,
             filter: crate::filter::program(true),
             ..BootBlock::default()
         };

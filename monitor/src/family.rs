@@ -7,8 +7,10 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use nix::sys::stat::Mode;
 use postern_abi::layout::{ARENA_SIZE, BOOT_BASE, arena_offset, handle};
 use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::path::Path;
 
 /// Why a family could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -51,19 +53,72 @@ pub struct Started {
     pub failure: OwnedFd,
 }
 
+/// The image as a file that can be executed: one in the user's runtime directory that all apps share, so that a start
+/// copies nothing; where that cannot be, a memory file.
 fn image_file(image: &[u8]) -> Result<OwnedFd, Errno> {
+    let image = loaded_part(image);
+    match shared_image(image) {
+        Some(file) => Ok(file),
+        None => image_in_memory(image),
+    }
+}
+
+fn open_image(path: &Path, len: usize) -> Option<OwnedFd> {
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+    let file = nix::fcntl::open(path, flags, Mode::empty()).ok()?;
+    let stat = nix::sys::stat::fstat(&file).ok()?;
+    let mine = stat.st_uid == nix::unistd::geteuid().as_raw() && stat.st_mode & 0o777 == 0o500;
+    (mine && usize::try_from(stat.st_size) == Ok(len)).then_some(file)
+}
+
+fn shared_image(image: &[u8]) -> Option<OwnedFd> {
+    let directory = crate::paths::runtime().ok()?;
+    let name = format!("libos-{}", build_id(image)?);
+    let path = directory.join(&name);
+    let may_execute = nix::sys::statvfs::statvfs(&directory)
+        .is_ok_and(|facts| !facts.flags().contains(nix::sys::statvfs::FsFlags::ST_NOEXEC));
+    if !may_execute {
+        return None;
+    }
+    if let Some(file) = open_image(&path, image.len()) {
+        return Some(file);
+    }
+    // Those of other versions are of no more use to new apps; running ones keep theirs.
+    for old in std::fs::read_dir(&directory).ok()?.flatten() {
+        if old.file_name().to_str().is_some_and(|old| old.starts_with("libos-") && old != name) {
+            let _ = std::fs::remove_file(old.path());
+        }
+    }
+    crate::manifest::replace_with_mode(&path, image, 0o500).ok()?;
+    open_image(&path, image.len())
+}
+
+/// The number that the linker gave this very image, in hexadecimal: the note `GNU` of type 3.
+fn build_id(image: &[u8]) -> Option<String> {
+    // Name length 4, length of the number, type 3, name.
+    let head = image.get(..4096.min(image.len()))?;
+    let note = head
+        .windows(16)
+        .find(|note| note.starts_with(&4u32.to_le_bytes()) && note.ends_with(b"\x03\0\0\0GNU\0"))?;
+    let len = usize::from(*note.get(4)?);
+    let start = note.as_ptr().addr().checked_sub(image.as_ptr().addr())?.checked_add(16)?;
+    let id = image.get(start..start.checked_add(len)?).filter(|id| id.len() >= 8)?;
+    Some(id.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn image_in_memory(image: &[u8]) -> Result<OwnedFd, Errno> {
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
     // A host may be set up to make memory files that cannot be executed unless this is asked for; older ones do not
     // know the flag.
     let file = memfd_create(c"postern-libos", flags | MFdFlags::from_bits_retain(nix::libc::MFD_EXEC))
         .or_else(|_| memfd_create(c"postern-libos", flags))?;
-    write_all(&file, loaded_part(image), 0)?;
+    write_all(&file, image, 0)?;
     let seals =
         SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_SEAL;
     fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
     // Open for reading only: a host before 6.7 shares a write-sealed file in no other way.
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-    nix::fcntl::open(path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, nix::sys::stat::Mode::empty())
+    nix::fcntl::open(path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
 }
 
 /// The beginning of an ELF image up to the end of what is loaded of it: symbols and section headers, most of the file,

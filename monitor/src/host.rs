@@ -6,13 +6,12 @@ use postern_abi::boot::stdio;
 use std::fs;
 use std::io::Read as _;
 use std::os::fd::BorrowedFd;
-use std::path::PathBuf;
 
 /// Files of the host whose text the library OS serves as its own. They say what machine and kernel this is, which
-/// programs ask to choose code for it.
+/// programs ask to choose code for it, and do not change while the host runs.
 const TEXTS: &[&str] = &[
+    "/proc/cpuinfo",
     "/proc/version",
-    "/proc/meminfo",
     "/proc/filesystems",
     "/sys/devices/system/cpu/online",
     "/sys/devices/system/cpu/possible",
@@ -29,48 +28,45 @@ const TEXTS: &[&str] = &[
 /// Longest text, in bytes.
 const MAX_TEXT: u64 = 256 * 1024;
 
-fn read(path: &str) -> Option<Vec<u8>> {
-    let mut text = Vec::new();
-    fs::File::open(path).ok()?.take(MAX_TEXT).read_to_end(&mut text).ok()?;
-    Some(text)
-}
-
-/// The texts, with their paths.
+/// The texts, ready for a start-up block. The host makes each anew at every reading, which takes it long; so they are
+/// kept together in a file beside the control sockets, for as long as the host runs this kernel.
 #[must_use]
-pub fn texts() -> Vec<(String, Vec<u8>)> {
-    let plain = TEXTS.iter().filter_map(|path| Some(((*path).to_owned(), read(path)?)));
-    let cpuinfo = cpuinfo().map(|text| ("/proc/cpuinfo".to_owned(), text));
-    plain.chain(cpuinfo).collect()
-}
-
-/// The host makes this text anew at each reading, which takes long where there are many processors. It does not change
-/// but for the clock rates, so it is kept with the control sockets, which live as long as the session.
-fn cpuinfo() -> Option<Vec<u8>> {
-    let kept: Option<PathBuf> = crate::paths::runtime().ok().map(|dir| dir.join("cpuinfo"));
-    if let Some(text) = kept.as_ref().and_then(|path| fs::read(path).ok()).filter(|text| !text.is_empty()) {
-        return Some(text);
+pub fn texts() -> Vec<u8> {
+    let kernel = nix::sys::utsname::uname()
+        .map(|name| format!("{} {} {}\n", name.release().display(), name.version().display(), processors()));
+    let key = kernel.unwrap_or_default();
+    let kept = crate::paths::runtime().ok().map(|dir| dir.join("host-texts"));
+    let known = kept.as_ref().and_then(|path| fs::read(path).ok());
+    if let Some(texts) = known.as_ref().and_then(|known| known.strip_prefix(key.as_bytes())) {
+        return texts.to_vec();
     }
-    let text = read("/proc/cpuinfo")?;
+    let mut texts = Vec::new();
+    for path in TEXTS {
+        let mut text = Vec::new();
+        if fs::File::open(path).and_then(|file| file.take(MAX_TEXT).read_to_end(&mut text)).is_ok() {
+            crate::boot::push_text(&mut texts, path, &text);
+        }
+    }
     if let Some(path) = kept {
-        let _ = crate::manifest::replace(&path, &text);
+        let _ = crate::manifest::replace(&path, &[key.as_bytes(), &texts].concat());
     }
-    Some(text)
+    texts
 }
 
 /// Bytes of memory of the host.
 #[must_use]
 pub fn memory() -> u64 {
-    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let kib = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-    kib.unwrap_or(0).saturating_mul(1024)
+    nix::sys::sysinfo::sysinfo().map_or(0, |info| info.ram_total())
 }
 
 /// Processors that this process may use.
 #[must_use]
 pub fn processors() -> u32 {
-    std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1))
+    let mine = nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0));
+    let count = |set: nix::sched::CpuSet| {
+        (0..nix::sched::CpuSet::count()).filter(|cpu| set.is_set(*cpu).unwrap_or(false)).count()
+    };
+    mine.map_or(1, |set| u32::try_from(count(set)).unwrap_or(1).max(1))
 }
 
 /// Random words.
@@ -78,12 +74,11 @@ pub fn processors() -> u32 {
 /// # Errors
 /// If the host has none.
 pub fn seed() -> std::io::Result<[u64; 8]> {
+    let mut bytes = [0; 64];
+    fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     let mut words = [0; 8];
-    let mut source = fs::File::open("/dev/urandom")?;
-    for word in &mut words {
-        let mut bytes = [0; 8];
-        source.read_exact(&mut bytes)?;
-        *word = u64::from_le_bytes(bytes);
+    for (word, bytes) in words.iter_mut().zip(bytes.as_chunks::<8>().0) {
+        *word = u64::from_le_bytes(*bytes);
     }
     Ok(words)
 }

@@ -7,7 +7,7 @@ use crate::{paths, permission};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 pub use crate::permission::{
@@ -280,15 +280,22 @@ pub fn parse_colour(text: &str) -> Option<[u8; 3]> {
 /// Writes `bytes` beside `path`, makes them durable and moves them over it: a full disk or a crash leaves the old
 /// content.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_with_mode(path, bytes, 0o600)
+}
+
+/// As [`replace`], for a file of another mode.
+pub(crate) fn replace_with_mode(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let dir = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     fs::create_dir_all(dir)?;
     let name = path.file_name().and_then(|name| name.to_str()).ok_or(io::ErrorKind::InvalidInput)?;
     let temporary = dir.join(format!(".{name}.{}.new", std::process::id()));
     let written = (|| {
         let mut file =
-            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&temporary)?;
         file.write_all(bytes)?;
+        file.set_permissions(fs::Permissions::from_mode(mode))?;
         file.sync_all()?;
+        drop(file);
         fs::rename(&temporary, path)
     })();
     if written.is_err() {
