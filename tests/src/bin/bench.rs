@@ -20,7 +20,7 @@ const COLOURS: usize = 12;
 const APPS: &[(&str, &[&str], &str)] = &[
     ("foot", &["foot", "--title", "bench-foot", "sh", "-c", "seq 30; exec sleep 900"], "bench-foot"),
     ("gnome-calculator", &["gnome-calculator"], "Calculator"),
-    ("gtk3-demo", &["gtk3-demo"], "GTK+ Code Demos"),
+    ("gtk3-demo", &["gtk3-demo"], "Application Class"),
     ("mousepad", &["mousepad"], "Mousepad"),
 ];
 
