@@ -177,29 +177,25 @@ impl Dentry {
     }
 
     fn path(self: &Arc<Self>, in_mount: bool) -> Vec<u8> {
-        let mut parts: Vec<Box<[u8]>> = Vec::new();
+        let mut chain: Vec<Arc<Self>> = Vec::with_capacity(8);
         let mut at = self.clone();
         while !(in_mount && at.is_mount_root()) {
-            let (parent, name) = {
-                let place = at.place.lock();
-                (place.parent.clone(), place.name.clone())
-            };
-            match parent {
-                Some(parent) => {
-                    parts.push(name);
-                    at = parent;
-                }
+            let Some(parent) = at.parent() else {
+                let name = at.name();
                 // A file outside the tree is called by its name alone.
-                None if !name.is_empty() => return name.into_vec(),
-                None => break,
-            }
+                if !name.is_empty() {
+                    return name.into_vec();
+                }
+                break;
+            };
+            chain.push(core::mem::replace(&mut at, parent));
         }
-        let mut path = Vec::new();
-        for part in parts.iter().rev() {
+        let mut path = Vec::with_capacity(128);
+        for dentry in chain.iter().rev() {
             if !in_mount || !path.is_empty() {
                 path.push(b'/');
             }
-            path.extend_from_slice(part);
+            path.extend_from_slice(&dentry.place.lock().name);
         }
         if path.is_empty() && !in_mount {
             path.push(b'/');

@@ -63,8 +63,10 @@ pub struct Walk<'a> {
 
 /// What was passed on the way, as far as it matters for remembering the whole path.
 struct Trail {
-    /// Everybody may pass, and nobody but the family changes what is there.
+    /// Everybody may pass (or the owner may, who asks), and nobody but the family changes what is there.
     plain: bool,
+    /// Not everybody may pass: only this user, as far as is known.
+    only_for: Option<u32>,
     /// The mount that was passed beside that of the root: its address, or 0.
     other: usize,
     /// The directory where a name was missing.
@@ -73,7 +75,19 @@ struct Trail {
 
 impl Trail {
     const fn new() -> Self {
-        Self { plain: true, other: 0, missing: None }
+        Self { plain: true, only_for: None, other: 0, missing: None }
+    }
+
+    /// A directory that the process was found to be allowed to search.
+    fn search(&mut self, process: &Process, dentry: &Arc<Dentry>) {
+        let bits = dentry.inode.mode();
+        if bits & 0o111 != 0o111 {
+            let uid = process.identity.lock().fsuid;
+            let [owner, _] = dentry.inode.owner();
+            self.plain &= uid == owner && bits & 0o100 != 0;
+            self.only_for = Some(uid);
+        }
+        self.pass(dentry);
     }
 
     fn pass(&mut self, dentry: &Arc<Dentry>) {
@@ -154,7 +168,7 @@ impl<'a> Walk<'a> {
         if self.is_limited() {
             return self.walk(base, path, follow);
         }
-        match shortcut::find(base, path, follow) {
+        match shortcut::find(&self.thread.process, base, path, follow) {
             Known::Present(dentry) => return Ok(dentry),
             Known::Absent => return Err(Errno::ENOENT),
             Known::Unknown => {}
@@ -171,7 +185,7 @@ impl<'a> Walk<'a> {
             // The mount that was passed must be the one that the entry watches.
             let other = self.trail.other;
             if let Some(end) = end.filter(|e| other == 0 || Arc::as_ptr(&e.mount).addr() == other) {
-                shortcut::remember(base, path, follow, &end, exists, events);
+                shortcut::remember(base, path, follow, &end, exists, self.trail.only_for, events);
             }
         }
         found
@@ -240,8 +254,7 @@ impl<'a> Walk<'a> {
                 return Err(Errno::ENOTDIR);
             }
             permission::check(&self.thread.process, &*here.inode, permission::EXECUTE)?;
-            self.trail.plain &= here.inode.mode() & 0o111 == 0o111;
-            self.trail.pass(&here);
+            self.trail.search(&self.thread.process, &here);
             if want_parent && last {
                 let kind = match name {
                     b"." => Last::Dot,

@@ -1,13 +1,14 @@
 //! Whole paths that were walked lately, so that walking them again costs one look instead of one per component.
 //!
-//! Only walks that would go the same way for everybody are remembered: every directory lets all pass, and all is on
-//! the mount of the root and at most one other, both changed by nobody but the family. An entry is good while the
-//! counters of these mounts stand where they stood.
+//! Only walks that would go the same way for others are remembered: every directory lets all pass, or its owner, who
+//! then is the only one that the entry is for; and all is on the mount of the root and at most one other, both changed
+//! by nobody but the family. An entry is good while the counters of these mounts stand where they stood.
 
 use super::dentry::{Dentry, Known};
 use super::mount::{self, Mount};
 use super::path;
 use crate::Mutex;
+use crate::task::Process;
 use alloc::boxed::Box;
 use alloc::sync::{Arc, Weak};
 use core::hash::{BuildHasher, Hasher};
@@ -25,6 +26,8 @@ struct Entry {
     follow: bool,
     /// What was found; `None`: a name was missing.
     found: Option<Weak<Dentry>>,
+    /// The user that owns the directories on the way that not everybody may pass.
+    only_for: Option<u32>,
     /// The mount where the walk ended.
     mount: Arc<Mount>,
     stamp: u64,
@@ -67,7 +70,7 @@ fn stamp(root: &Mount, end: &Mount, found: bool) -> u64 {
 
 /// What is remembered of `path`, seen from `base`.
 #[must_use]
-pub fn find(base: &Arc<Dentry>, path: &[u8], follow: bool) -> Known {
+pub fn find(process: &Process, base: &Arc<Dentry>, path: &[u8], follow: bool) -> Known {
     let hash = hash(base, path, follow);
     let (Some(slot), Ok(root)) = (slot(hash), path::root()) else { return Known::Unknown };
     let slot = slot.lock();
@@ -77,7 +80,8 @@ pub fn find(base: &Arc<Dentry>, path: &[u8], follow: bool) -> Known {
                 && entry.follow == follow
                 && entry.base.as_ptr() == Arc::as_ptr(base)
                 && *entry.path == *path
-                && entry.stamp == stamp(&root.mount, &entry.mount, entry.found.is_some()) =>
+                && entry.stamp == stamp(&root.mount, &entry.mount, entry.found.is_some())
+                && entry.only_for.is_none_or(|uid| process.identity.lock().fsuid == uid) =>
         {
             match &entry.found {
                 Some(found) => found.upgrade().map_or(Known::Unknown, Known::Present),
@@ -89,7 +93,15 @@ pub fn find(base: &Arc<Dentry>, path: &[u8], follow: bool) -> Known {
 }
 
 /// Remembers where a walk ended (`found`: at `end`; else a name was missing in the directory `end`) that began when [`mount::events`] was `events`.
-pub fn remember(base: &Arc<Dentry>, path: &[u8], follow: bool, end: &Arc<Dentry>, found: bool, events: u64) {
+pub fn remember(
+    base: &Arc<Dentry>,
+    path: &[u8],
+    follow: bool,
+    end: &Arc<Dentry>,
+    found: bool,
+    only_for: Option<u32>,
+    events: u64,
+) {
     if path.len() > MAX_PATH || base.is_deleted() {
         return;
     }
@@ -102,7 +114,7 @@ pub fn remember(base: &Arc<Dentry>, path: &[u8], follow: bool, end: &Arc<Dentry>
     }
     let found = found.then(|| Arc::downgrade(end));
     let (base, mount) = (Arc::downgrade(base), end.mount.clone());
-    let entry = Entry { hash, base, path: path.into(), follow, found, mount, stamp };
+    let entry = Entry { hash, base, path: path.into(), follow, found, only_for, mount, stamp };
     let old = slot.lock().replace(entry);
     drop(old);
 }

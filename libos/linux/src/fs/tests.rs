@@ -143,6 +143,13 @@ fn a_remembered_path_does_not_outlive_a_change() {
     shell.paths(calls::name::rename, "d", "e").unwrap();
     assert_eq!(shell.stat(&full("d/x")), Err(Errno::ENOENT));
     assert_eq!(shell.stat(&full("e/x")), Ok(first));
+    // A directory that only its owner may pass, who then becomes another.
+    shell.path(calls::attribute::chmod, "e", &[0o700]).unwrap();
+    assert_eq!(shell.stat(&full("e/x")), Ok(first));
+    assert_eq!(shell.stat(&full("e/x")), Ok(first));
+    shell.0.process.identity.lock().fsuid = 1001;
+    assert_eq!(shell.stat(&full("e/x")), Err(Errno::EACCES));
+    shell.0.process.identity.lock().fsuid = 1000;
     // A directory that may no longer be passed.
     shell.path(calls::attribute::chmod, "e", &[0o600]).unwrap();
     assert_eq!(shell.stat(&full("e/x")), Err(Errno::EACCES));

@@ -78,7 +78,7 @@ impl Descriptors {
         let (for_text, for_jump) = (self.subject.clone(), self.subject.clone());
         let text = move || Ok(link_text(&*for_text.process()?.files.get(fd)?));
         let jump = move || target(&for_jump, fd);
-        let bits = u32::from(file.is_readable()) * 0o500 | u32::from(file.is_writable()) * 0o300;
+        let bits = (u32::from(file.is_readable()) * 0o500) | (u32::from(file.is_writable()) * 0o300);
         let ino = number(self.subject.tid, 0xff) | (u64::from(fd.unsigned_abs()) << 40);
         Node::numbered(
             self.dev,
