@@ -14,7 +14,7 @@ lint:
 	cargo fmt --all -- --check
 	cargo clippy --workspace --all-targets -- -D warnings
 
-test: packages lint build
+test: packages build
 	POSTERN_TEST_USER=$$(sh tests/setup/user.sh) cargo test --workspace
 
 bench: packages build
