@@ -154,10 +154,8 @@ pub fn service() {
         entries.extend(interests.iter().map(|i| PollEntry::new(&i.handle, i.events)));
         entries.extend(wake.as_ref().map(|handle| PollEntry::new(handle, IN)));
         entries.extend(events.as_ref().map(|handle| PollEntry::new(handle, IN)));
-        let deadline = match (timer::next_deadline(), wayland::next_deadline()) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
+        let deadlines = [timer::next_deadline(), wayland::next_deadline(), garbage::next_deadline()];
+        let deadline = deadlines.into_iter().flatten().min();
         let timeout = deadline.map(|at| at.saturating_sub(clock::now()));
         if handle::poll(&mut entries, timeout) == 0 {
             continue;

@@ -19,6 +19,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::any::Any;
+use core::sync::atomic::{AtomicBool, Ordering};
 use postern_abi::calls::net;
 use postern_pal::handle::Handle;
 
@@ -67,6 +68,8 @@ pub struct TcpSocket {
     phase: Mutex<Phase>,
     /// Bytes that were read from the host to be peeked at.
     ahead: Mutex<Ring>,
+    /// connect(2) within the family answered `EINPROGRESS`, as programs expect, although it was done.
+    in_progress: AtomicBool,
 }
 
 impl TcpSocket {
@@ -86,6 +89,7 @@ impl TcpSocket {
             local: Mutex::new(local),
             phase: Mutex::new(phase),
             ahead: Mutex::new(Ring::new()),
+            in_progress: AtomicBool::new(false),
         })
     }
 
@@ -157,10 +161,7 @@ impl TcpSocket {
         let far = Far { stream: Arc::new(stream), peer: *peer, connecting: true };
         *self.phase.lock() = Phase::Far(far.clone());
         if nonblocking {
-            return match self.finish(&far) {
-                Some(result) => result,
-                None => Err(Errno::EINPROGRESS),
-            };
+            return Err(Errno::EINPROGRESS);
         }
         self.wait_connected(thread, &far)
     }
@@ -298,12 +299,18 @@ impl SocketOps for TcpSocket {
             };
         }
         match &*self.phase.lock() {
+            // As after a connection to outside: the next call tells that it was made.
+            Phase::Near(_) if self.in_progress.swap(false, Ordering::Relaxed) => return Ok(()),
             Phase::Near(_) => return Err(Errno::EISCONN),
             Phase::Listening { .. } => return Err(Errno::EINVAL),
             _ => {}
         }
         let peer = Endpoint::parse(self.family, address)?;
         match self.connect_near(thread, &peer)? {
+            Some(()) if nonblocking => {
+                self.in_progress.store(true, Ordering::Relaxed);
+                Err(Errno::EINPROGRESS)
+            }
             Some(()) => Ok(()),
             None => self.connect_far(thread, nonblocking, &peer),
         }

@@ -13,7 +13,8 @@ use crate::{Errno, Mutex, Result};
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use postern_pal::clock;
 
 /// Most files of a family that may be in flight at one time.
 const MAX_IN_FLIGHT: usize = 1 << 16;
@@ -25,7 +26,10 @@ struct Heap {
 
 static HEAP: Mutex<Heap> = Mutex::new(Heap { files: Vec::new(), busy: false });
 static IN_FLIGHT: AtomicUsize = AtomicUsize::new(0);
-static REQUESTED: AtomicBool = AtomicBool::new(false);
+/// When to collect, in monotonic nanoseconds; `u64::MAX` = nothing was asked for.
+static DUE: AtomicU64 = AtomicU64::new(u64::MAX);
+/// How long a collection waits: whoever closes a descriptor still holds the file for a moment, and others may follow.
+const DELAY: u64 = 10_000_000;
 /// Sockets in flight, by address of their open file: how many queues hold them.
 static SOCKETS: Mutex<BTreeMap<usize, (Weak<OpenFile>, usize)>> = Mutex::new(BTreeMap::new());
 
@@ -120,16 +124,26 @@ struct Candidate {
 
 /// Asks for a collection, where there can be something to collect: a descriptor of a socket was closed.
 pub fn request() {
-    if IN_FLIGHT.load(Ordering::Relaxed) != 0 && !REQUESTED.swap(true, Ordering::AcqRel) {
+    if IN_FLIGHT.load(Ordering::Relaxed) == 0 || DUE.load(Ordering::Relaxed) != u64::MAX {
+        return;
+    }
+    let due = clock::now().saturating_add(DELAY);
+    if DUE.compare_exchange(u64::MAX, due, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
         poller::kick();
     }
 }
 
-/// Empties the queues of sockets that no process can reach any more, if that was asked for.
+/// When [`collect`] has something to do.
+pub fn next_deadline() -> Option<u64> {
+    Some(DUE.load(Ordering::Acquire)).filter(|due| *due != u64::MAX)
+}
+
+/// Empties the queues of sockets that no process can reach any more, if that was asked for and its time has come.
 pub fn collect() {
-    if !REQUESTED.swap(false, Ordering::AcqRel) {
+    if next_deadline().is_none_or(|due| due > clock::now()) {
         return;
     }
+    DUE.store(u64::MAX, Ordering::Release);
     // Whatever is looked at stays alive until the lock is given up: a socket that is closed by the last reference
     // being dropped comes back here.
     let mut seen = Vec::new();
