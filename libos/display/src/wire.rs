@@ -130,7 +130,10 @@ mod tests {
         let mut out = Vec::new();
         drop(Writer::new(&mut out, 3, 7).u32(5).i32(-2).string(b"abc").array(&[1, 2, 3]));
         assert_eq!(out.len() % 4, 0);
-        assert_eq!(u32::from_ne_bytes(out[4..8].try_into().unwrap()), u32::try_from(out.len()).unwrap() << 16 | 7);
+        assert_eq!(
+            u32::from_ne_bytes(out[4..8].try_into().unwrap()),
+            u32::try_from(out.len()).unwrap() << 16 | 7
+        );
         let mut reader = Reader::new(&out[8..]);
         assert_eq!(reader.u32(), Ok(5));
         assert_eq!(reader.i32(), Ok(-2));

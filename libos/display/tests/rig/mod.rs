@@ -1,0 +1,187 @@
+//! A scripted client and a scripted bridge around the display server.
+#![allow(dead_code, reason = "not every test file uses all of it")]
+
+use postern_channel::{self as msg, Message};
+use postern_display::wire::Writer;
+use postern_display::{ClientError, ClientId, Display, Platform};
+use std::collections::VecDeque;
+
+/// A platform whose files are numbers and whose every file can be a pool of 1 MiB.
+#[derive(Default)]
+pub struct Mock {
+    pub written: Vec<(u32, Vec<u8>, bool)>,
+}
+
+impl Platform for Mock {
+    type File = u32;
+    type Handle = u32;
+
+    fn pool_memory(&mut self, file: &u32) -> Option<(u32, u64)> {
+        (*file != 99).then_some((*file, 1 << 20))
+    }
+
+    fn file_from_handle(&mut self, handle: &u32, _size: u32) -> Option<u32> {
+        Some(handle + 1000)
+    }
+
+    fn write(&mut self, file: &u32, bytes: &[u8], last: bool) {
+        self.written.push((*file, bytes.to_vec(), last));
+    }
+
+    fn collect(&mut self, transfer: u32) -> Option<u32> {
+        Some(5000 + transfer)
+    }
+}
+
+/// An event: object, opcode, arguments.
+pub type Event = (u32, u16, Vec<u8>);
+
+pub struct Rig {
+    pub display: Display<Mock>,
+    pub mock: Mock,
+    pub client: ClientId,
+    pub files: VecDeque<u32>,
+}
+
+impl Rig {
+    pub fn new() -> Self {
+        let mut display = Display::new();
+        let client = display.connect();
+        let mut rig = Self { display, mock: Mock::default(), client, files: VecDeque::new() };
+        rig.bridge_says(&Message::Hello(msg::Hello { version: 1 }, &[]), None);
+        rig.bridge_says(
+            &Message::Seat(
+                msg::Seat { capabilities: 3, repeat_rate: 25, repeat_delay: 600, keymap_size: 8 },
+                &[],
+            ),
+            Some(7),
+        );
+        rig
+    }
+
+    pub fn bridge_says(&mut self, message: &Message<'_>, handle: Option<u32>) {
+        let mut bytes = vec![0; msg::MAX_MESSAGE];
+        let len = message.encode(&mut bytes).unwrap();
+        self.display.channel_message(&mut self.mock, &bytes[..len], handle, 0).unwrap();
+    }
+
+    pub fn try_send(&mut self, bytes: &[u8]) -> Result<(), ClientError> {
+        self.display.receive(&mut self.mock, self.client, bytes, &mut self.files, 0)
+    }
+
+    pub fn request(&mut self, object: u32, opcode: u16, words: &[u32]) {
+        let mut bytes = Vec::new();
+        drop(words.iter().fold(Writer::new(&mut bytes, object, opcode), |w, word| w.u32(*word)));
+        self.try_send(&bytes).unwrap();
+    }
+
+    pub fn bind(&mut self, name: u32, interface: &str, version: u32, new: u32) {
+        let mut bytes = Vec::new();
+        drop(Writer::new(&mut bytes, 2, 0).u32(name).string(interface.as_bytes()).u32(version).u32(new));
+        self.try_send(&bytes).unwrap();
+    }
+
+    pub fn events(&mut self) -> Vec<Event> {
+        let (bytes, _) = self.display.take_events(self.client, usize::MAX);
+        let mut events = Vec::new();
+        let mut rest = bytes.as_slice();
+        while rest.len() >= 8 {
+            let object = u32::from_ne_bytes(rest[..4].try_into().unwrap());
+            let word = u32::from_ne_bytes(rest[4..8].try_into().unwrap());
+            let len = (word >> 16) as usize;
+            events.push((object, (word & 0xffff) as u16, rest[8..len].to_vec()));
+            rest = &rest[len..];
+        }
+        events
+    }
+
+    pub fn commits(&mut self) -> Vec<msg::Commit> {
+        let mut commits = Vec::new();
+        while let Some(out) = self.display.take_channel() {
+            if let Ok(Message::Commit(commit, _)) = Message::decode(&out.bytes) {
+                commits.push(commit);
+            }
+        }
+        commits
+    }
+
+    /// Registry 2, compositor 3, shm 4, wm_base 5, seat 6; surface 10, xdg_surface 11, toplevel 12; pool 20 with
+    /// buffer 21.
+    pub fn window(&mut self) {
+        self.request(1, 1, &[2]);
+        self.bind(1, "wl_compositor", 4, 3);
+        self.bind(3, "wl_shm", 1, 4);
+        self.bind(4, "xdg_wm_base", 2, 5);
+        self.bind(5, "wl_seat", 7, 6);
+        self.request(3, 0, &[10]);
+        self.request(5, 2, &[11, 10]);
+        self.request(11, 1, &[12]);
+        self.files.push_back(50);
+        self.request(4, 0, &[20, 65536]);
+        self.request(20, 0, &[21, 0, 64, 64, 256, 1]);
+    }
+
+    /// Maps the window of [`Rig::window`].
+    pub fn map(&mut self) {
+        self.window();
+        self.request(10, 6, &[]);
+        let surface = self.commits()[0].surface;
+        self.configure(surface, 77);
+        self.request(11, 4, &[77]);
+        self.request(10, 1, &[21, 0, 0]);
+        self.request(10, 6, &[]);
+    }
+
+    pub fn configure(&mut self, surface: u32, serial: u32) {
+        let configure = msg::Configure {
+            surface,
+            serial,
+            width: 640,
+            height: 480,
+            x: 0,
+            y: 0,
+            states: msg::State::ACTIVATED,
+            token: 0,
+            bounds: [0, 0],
+            server_decoration: 0,
+        };
+        self.bridge_says(&Message::Configure(configure, &[]), None);
+    }
+
+    /// The next message to the bridge, copied out of its datagram.
+    pub fn sent(&mut self) -> Option<Vec<u8>> {
+        Some(self.display.take_channel()?.bytes)
+    }
+
+    pub fn commit(&mut self, surface: u32) {
+        self.request(surface, 6, &[]);
+    }
+
+    pub fn attach(&mut self, surface: u32, buffer: u32) {
+        self.request(surface, 1, &[buffer, 0, 0]);
+    }
+
+    pub fn hello(&mut self) {
+        self.bridge_says(&Message::Hello(msg::Hello { version: 1 }, &[]), None);
+    }
+
+    pub fn release(&mut self, buffer: u32) {
+        self.bridge_says(&Message::BufferRelease(msg::BufferRelease { buffer }, &[]), None);
+    }
+
+    pub fn output(&mut self, output: u32) {
+        let output = msg::Output {
+            output,
+            scale: 1,
+            fraction: 120,
+            transform: 0,
+            mode: [1280, 800],
+            refresh: 60_000,
+            subpixel: 0,
+            physical: [300, 200],
+            logical: msg::Rect { x: 0, y: 0, width: 1280, height: 800 },
+            name: [0; 32],
+        };
+        self.bridge_says(&Message::Output(output, &[]), None);
+    }
+}
