@@ -132,8 +132,8 @@ fn is_gone(id: ThreadId) -> bool {
     }
     let pid = control.host_pid.load(Ordering::Relaxed) as usize;
     let tid = control.host_tid.load(Ordering::Relaxed) as usize;
-    // SAFETY: signal 0 only asks.
-    unsafe { host::call(number::TGKILL, [pid, tid, 0, 0, 0, 0]) }.is_err()
+    // SAFETY: signal 0 only asks. Where the filter allows no signals the answer is EPERM, and nobody knows.
+    unsafe { host::call(number::TGKILL, [pid, tid, 0, 0, 0, 0]) } == Err(Errno::ESRCH)
 }
 
 fn allocate_area() -> Result<ThreadId> {
@@ -302,8 +302,8 @@ pub fn host_ids(id: ThreadId) -> (u32, u32) {
 /// Whether the host still has the process of `id`.
 #[must_use]
 pub fn host_process_exists(pid: u32) -> bool {
-    // SAFETY: signal 0 only asks.
-    unsafe { host::call(number::TGKILL, [pid as usize, pid as usize, 0, 0, 0, 0]) }.is_ok()
+    // SAFETY: signal 0 only asks. Where the filter allows no signals the answer is EPERM, and nobody knows.
+    unsafe { host::call(number::TGKILL, [pid as usize, pid as usize, 0, 0, 0, 0]) } != Err(Errno::ESRCH)
 }
 
 /// Waits for [`unpark`], at most until `deadline` (monotonic nanoseconds). One `unpark` is remembered, so there is no
