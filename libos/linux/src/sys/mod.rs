@@ -8,6 +8,7 @@ pub mod sched;
 pub mod session;
 mod settings;
 pub mod system;
+pub mod sysv;
 pub mod time;
 pub mod timer;
 

@@ -118,6 +118,7 @@ fn finish_process(process: &Arc<Process>, frame: Option<&mut Frame>) -> bool {
     drop(files);
     crate::ipc::process_ended(process);
     sys::timer::process_ended(process);
+    sys::sysv::process_ended(process);
     let (status, children) = {
         let mut state = process.state.lock();
         let status = state.exiting.unwrap_or(Status::Exited(0));
