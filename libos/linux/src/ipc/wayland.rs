@@ -18,7 +18,7 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use postern_channel::{Hello, MAX_MESSAGE, Message, VERSION};
-use postern_display::{ClientId, Display, Outgoing, Platform};
+use postern_display::{ClientId, Display, Platform};
 use postern_pal::clock;
 use postern_pal::handle::Handle;
 
@@ -102,7 +102,7 @@ impl Core {
             }
         }
         if self.channel.is_none() {
-            while let Some(Outgoing { .. }) = self.display.take_channel() {}
+            self.display.bridge_lost();
         }
         for id in self.display.take_ready() {
             let (bytes, files) = self.display.take_events(id, usize::MAX);
