@@ -1,6 +1,6 @@
 //! A bridge by itself: the channel is standard input, the control socket standard output.
 //!
-//! `bridge [--title PREFIX] [--border RRGGBB] [--clipboard-read] [--clipboard-write]`
+//! `bridge [--title PREFIX] [--app-id ID] [--border RRGGBB] [--clipboard-read] [--clipboard-write]`
 #![forbid(unsafe_code)]
 
 use postern_bridge::{BridgeConfig, HostSession, run};
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
                 let colour = arguments.next().and_then(|colour| u32::from_str_radix(&colour, 16).ok());
                 config.border = colour.map(u32::to_be_bytes).map(|[_, red, green, blue]| [red, green, blue]);
             }
+            "--app-id" => config.app_id = arguments.next(),
             "--clipboard-read" => config.clipboard_read = true,
             "--clipboard-write" => config.clipboard_write = true,
             other => {

@@ -5,6 +5,7 @@ use crate::bridge::Bridge;
 use crate::clipboard::Clipboard;
 use crate::config::{BridgeConfig, BridgeError, HostSession};
 use crate::control::{Control, Report, Shown};
+use crate::host::context::restrict;
 use crate::host::cursor::Pointing;
 use crate::host::globals::Globals;
 use crate::host::outputs::Outputs;
@@ -52,8 +53,10 @@ pub fn run(channel: OwnedFd, config: BridgeConfig) -> Result<(), BridgeError> {
             return Err(error);
         }
     };
+    let restricted = restrict(connection, setup.app_id.as_deref());
+    let connection = &restricted.connection;
     let mut control = Some(control);
-    let started = start(&connection, channel, &mut control, setup);
+    let started = start(connection, channel, &mut control, setup);
     let (mut queue, mut bridge) = match started {
         Ok(started) => started,
         Err(error) => {
@@ -63,7 +66,7 @@ pub fn run(channel: OwnedFd, config: BridgeConfig) -> Result<(), BridgeError> {
             return Err(error);
         }
     };
-    let result = serve(&connection, &mut queue, &mut bridge);
+    let result = serve(connection, &mut queue, &mut bridge);
     // In order, popups first: not every compositor gets a client's abrupt end right.
     bridge.remove_all_surfaces();
     let _ = connection.flush();

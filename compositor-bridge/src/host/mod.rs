@@ -1,5 +1,6 @@
 //! The session's side: what the compositor offers and the events it sends.
 
+pub mod context;
 pub mod cursor;
 pub mod globals;
 pub mod keymap;
