@@ -133,7 +133,8 @@ fn is_gone(id: ThreadId) -> bool {
     let pid = control.host_pid.load(Ordering::Relaxed) as usize;
     let tid = control.host_tid.load(Ordering::Relaxed) as usize;
     // SAFETY: signal 0 only asks. Where the filter allows no signals the answer is EPERM, and nobody knows.
-    unsafe { host::call(number::TGKILL, [pid, tid, 0, 0, 0, 0]) } == Err(Errno::ESRCH)
+    let asked = unsafe { host::call(number::TGKILL, [pid, tid, 0, 0, 0, 0]) };
+    asked == Err(Errno::ESRCH)
 }
 
 fn allocate_area() -> Result<ThreadId> {
@@ -303,7 +304,8 @@ pub fn host_ids(id: ThreadId) -> (u32, u32) {
 #[must_use]
 pub fn host_process_exists(pid: u32) -> bool {
     // SAFETY: signal 0 only asks. Where the filter allows no signals the answer is EPERM, and nobody knows.
-    unsafe { host::call(number::TGKILL, [pid as usize, pid as usize, 0, 0, 0, 0]) } != Err(Errno::ESRCH)
+    let asked = unsafe { host::call(number::TGKILL, [pid as usize, pid as usize, 0, 0, 0, 0]) };
+    asked != Err(Errno::ESRCH)
 }
 
 /// Waits for [`unpark`], at most until `deadline` (monotonic nanoseconds). One `unpark` is remembered, so there is no
