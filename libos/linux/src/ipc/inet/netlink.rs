@@ -411,10 +411,6 @@ impl SocketOps for NetlinkSocket {
         None
     }
 
-    fn ioctl(&self, _: &Thread, request: u32, argument: usize) -> Result<u64> {
-        interface::ioctl(request, argument)
-    }
-
     fn as_any(&self) -> &dyn Any {
         self
     }

@@ -70,6 +70,8 @@ pub struct TcpSocket {
     ahead: Mutex<Ring>,
     /// connect(2) within the family answered `EINPROGRESS`, as programs expect, although it was done.
     in_progress: AtomicBool,
+    /// Something was sent to a peer within the family that had closed.
+    lost: AtomicBool,
 }
 
 impl TcpSocket {
@@ -90,6 +92,7 @@ impl TcpSocket {
             phase: Mutex::new(phase),
             ahead: Mutex::new(Ring::new()),
             in_progress: AtomicBool::new(false),
+            lost: AtomicBool::new(false),
         })
     }
 
@@ -378,7 +381,19 @@ impl SocketOps for TcpSocket {
         out.to = None;
         if let Some(near) = self.near() {
             out.attachment = Attachment::default();
-            return near.end.send(thread, source, out);
+            let total = source.left();
+            if total == 0 {
+                return Ok(0);
+            }
+            let result = near.end.send(thread, source, out);
+            // What is sent to a peer that has closed is lost; only the next send hears of it, as over a network.
+            if result == Err(Errno::EPIPE)
+                && near.end.peer_has_left()
+                && !self.lost.swap(true, Ordering::Relaxed)
+            {
+                return Ok(total);
+            }
+            return result;
         }
         let Some(far) = self.far() else { return Err(Errno::EPIPE) };
         if far.connecting
@@ -513,10 +528,6 @@ impl SocketOps for TcpSocket {
             }
             _ => Some(self.extras.get(level, name)),
         }
-    }
-
-    fn ioctl(&self, _: &Thread, request: u32, argument: usize) -> Result<u64> {
-        super::interface::ioctl(request, argument)
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -333,10 +333,6 @@ impl SocketOps for UdpSocket {
         (level != SOL_SOCKET).then(|| self.extras.get(level, name))
     }
 
-    fn ioctl(&self, _: &Thread, request: u32, argument: usize) -> Result<u64> {
-        super::interface::ioctl(request, argument)
-    }
-
     fn as_any(&self) -> &dyn Any {
         self
     }

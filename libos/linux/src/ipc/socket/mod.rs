@@ -5,6 +5,7 @@ pub mod calls;
 pub mod message;
 pub mod options;
 
+use super::inet::interface;
 use super::unix::conduit::{Attachment, Credentials};
 use super::unix::garbage;
 use super::{DEV_SOCKET, anonymous_metadata, next_inode, time_of_day};
@@ -162,14 +163,6 @@ pub trait SocketOps: Send + Sync + Any {
     fn set_option(&self, level: i32, name: i32, value: &[u8]) -> Result<()>;
     /// An option of the family's own; `None` = not known there.
     fn get_option(&self, level: i32, name: i32) -> Option<Result<Vec<u8>>>;
-    /// ioctl of the family's own.
-    ///
-    /// # Errors
-    /// `ENOTTY`.
-    fn ioctl(&self, thread: &Thread, request: u32, argument: usize) -> Result<u64> {
-        let _ = (thread, request, argument);
-        Err(Errno::ENOTTY)
-    }
     /// For finding out what it is.
     fn as_any(&self) -> &dyn Any;
 }
@@ -288,14 +281,14 @@ impl FileOps for Socket {
         Ok(anonymous_metadata(DEV_SOCKET, self.ino, mode::S_IFSOCK | 0o777, self.created, self.owner))
     }
 
-    fn ioctl(&self, thread: &Thread, _: &OpenFile, request: u32, argument: usize) -> Result<u64> {
-        let (readable, unsent) = self.ops.queued();
+    fn ioctl(&self, _: &Thread, _: &OpenFile, request: u32, argument: usize) -> Result<u64> {
         let value = match request {
             FIONREAD if self.ops.is_listening() => return Err(Errno::EINVAL),
-            FIONREAD => readable,
-            SIOCOUTQ => unsent,
+            FIONREAD => self.ops.queued().0,
+            SIOCOUTQ => self.ops.queued().1,
             SIOCATMARK => 0,
-            _ => return self.ops.ioctl(thread, request, argument),
+            // Any socket will do to ask about interfaces; the C library takes one of AF_UNIX.
+            _ => return interface::ioctl(request, argument),
         };
         user::write(argument, &i32::try_from(value).unwrap_or(i32::MAX))?;
         Ok(0)

@@ -191,6 +191,15 @@ impl UnixSocket {
         self.link.get().ok_or(Errno::ENOTCONN)
     }
 
+    /// Whether the peer takes no more, while this end could still send.
+    #[must_use]
+    pub fn peer_has_left(&self) -> bool {
+        self.link.get().is_some_and(|link| {
+            let view = link.tx.writer_view(&self.queue);
+            view.refused && !view.ended
+        })
+    }
+
     /// The queue that is woken when the socket's readiness changes, to be shared.
     #[must_use]
     pub fn shared_queue(&self) -> &Arc<WaitQueue> {
