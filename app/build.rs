@@ -34,7 +34,16 @@ fn build() -> Result<(), String> {
     ];
     let status = Command::new(env("CARGO")?)
         .current_dir(&root)
-        .args(["build", "--release", "--package", "postern-libos", "--features", "image", "--bin", "postern-libos"])
+        .args([
+            "build",
+            "--release",
+            "--package",
+            "postern-libos",
+            "--features",
+            "image",
+            "--bin",
+            "postern-libos",
+        ])
         .args(["--target", "x86_64-unknown-linux-gnu", "--target-dir"])
         .arg(&target_dir)
         // One flag a field: a path may hold spaces.

@@ -53,6 +53,20 @@ pub fn texts() -> Vec<u8> {
     texts
 }
 
+/// What `app` sees as `/etc/machine-id`: made up at its first start and kept, so that apps cannot tell by it that they
+/// run on the same machine.
+#[must_use]
+pub fn machine_id(app: &str) -> Option<Vec<u8>> {
+    let path = crate::paths::machine_id_of(app).ok()?;
+    if let Some(known) = fs::read(&path).ok().filter(|known| known.len() == 33) {
+        return Some(known);
+    }
+    let [a, b, ..] = seed().ok()?;
+    let made = format!("{a:016x}{b:016x}\n").into_bytes();
+    let _ = crate::manifest::replace(&path, &made);
+    Some(made)
+}
+
 /// Bytes of memory of the host.
 #[must_use]
 pub fn memory() -> u64 {

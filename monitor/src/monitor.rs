@@ -519,6 +519,10 @@ fn start_block(
         rlimits: host::limits(),
         ..Boot::default()
     };
+    let mut texts = host::texts();
+    if let Some(id) = host::machine_id(&config.app) {
+        boot::push_text(&mut texts, "/etc/machine-id", &id);
+    }
     Ok(boot::BootBlock {
         header,
         program: std::mem::take(&mut config.program).into(),
@@ -528,7 +532,7 @@ fn start_block(
         envp: std::mem::take(&mut config.env),
         mounts: config.mounts.records(),
         filter: &[],
-        texts: host::texts(),
+        texts,
     })
 }
 

@@ -38,6 +38,15 @@ pub fn home_of(id: &str) -> io::Result<PathBuf> {
     Ok(project()?.data_dir().join("homes").join(id))
 }
 
+/// `XDG_DATA_HOME/postern/machine-ids/ID`: the machine identity that an app sees instead of the host's.
+///
+/// # Errors
+/// If the user has no home directory, or `id` cannot be a file name.
+pub fn machine_id_of(id: &str) -> io::Result<PathBuf> {
+    check_id(id)?;
+    Ok(project()?.data_dir().join("machine-ids").join(id))
+}
+
 /// `XDG_RUNTIME_DIR/postern`: the control sockets. Made with mode 0700 if it is missing; where the session has no
 /// runtime directory, a directory of the user's own below `/tmp` serves.
 ///

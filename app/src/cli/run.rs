@@ -193,13 +193,11 @@ fn display(
         return Ok(None);
     }
     match session() {
-        Ok(()) => {
-            Ok(Some(Display {
-                app_id: has_windows.then(|| id.to_owned()),
-                title_prefix: manifest.title_prefix.clone(),
-                border: manifest.border.clone(),
-            }))
-        }
+        Ok(()) => Ok(Some(Display {
+            app_id: has_windows.then(|| id.to_owned()),
+            title_prefix: manifest.title_prefix.clone(),
+            border: manifest.border.clone(),
+        })),
         // A program for the terminal needs none.
         Err(_) if !has_windows => Ok(None),
         Err(reason) => bail!("{id} cannot show its windows: {reason}"),

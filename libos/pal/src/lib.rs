@@ -4,7 +4,10 @@
 //! Everything here runs in a picoprocess and is therefore *not trusted*: confinement is the monitor's and the
 //! seccomp filter's work. Correctness for the app is ours.
 #![no_std]
-#![cfg_attr(not(feature = "image"), allow(dead_code, reason = "the start code that uses it is only in the image"))]
+#![cfg_attr(
+    not(feature = "image"),
+    allow(dead_code, reason = "the start code that uses it is only in the image")
+)]
 #![warn(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_possible_wrap)]
 
 extern crate alloc;

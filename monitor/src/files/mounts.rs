@@ -57,6 +57,7 @@ pub struct MountError {
 /// System files that are shown to nobody, even where their permission bits would let all read them: they identify the
 /// machine to its peers, or let one become another user.
 const SECRET: &[&str] = &[
+    "/etc/machine-id",
     "/etc/shadow",
     "/etc/shadow-",
     "/etc/gshadow",

@@ -4,6 +4,8 @@
 //! has at most one dentry in the tree (except in file systems that are never cached), because what is remembered of
 //! its names must be in one place. The root of a mount stands in its parent's table in place of what it covers.
 
+mod changes;
+
 use super::inode::{Found, Hint, Inode};
 use super::mount::{Cache, Mount};
 use crate::{Mutex, Result};
@@ -58,6 +60,9 @@ pub struct Dentry {
     pub inode: Arc<dyn Inode>,
     place: Mutex<Place>,
     names: Mutex<Names>,
+    /// Held while the file system changes names of this directory and while the tree follows, so that changes come
+    /// to the tree in the order in which they came to the file system.
+    changing: Mutex<()>,
     flags: AtomicU32,
     /// When it was last known to be right (monotonic nanoseconds); only for mounts that others change.
     checked: AtomicU64,
@@ -83,6 +88,7 @@ impl Dentry {
             inode,
             place: Mutex::new(Place { parent, name: name.into() }),
             names: Mutex::default(),
+            changing: Mutex::new(()),
             flags: AtomicU32::new(USED),
             checked: AtomicU64::new(checked),
         })
@@ -371,112 +377,6 @@ impl Dentry {
             return Vec::new();
         }
         self.names.lock().present().filter(|d| d.is_mount_root()).cloned().collect()
-    }
-
-    /// A file was made here.
-    pub fn created(self: &Arc<Self>, name: &[u8], inode: Arc<dyn Inode>) -> Arc<Self> {
-        let fresh = Self::transient(self, name, inode);
-        if self.mount.cache == Cache::Never {
-            return fresh;
-        }
-        let old = {
-            let mut names = self.names.lock();
-            names.generation += 1;
-            names.insert_present(name, fresh.clone())
-        };
-        drop(old);
-        self.mount.added();
-        keep(&fresh);
-        fresh
-    }
-
-    /// A name was removed from here.
-    pub fn removed(&self, name: &[u8], child: &Arc<Self>) {
-        child.flags.fetch_or(DELETED, Ordering::Relaxed);
-        child.flags.fetch_and(!PINNED, Ordering::Relaxed);
-        let old = {
-            let mut names = self.names.lock();
-            names.generation += 1;
-            names.insert_absent(name)
-        };
-        drop(old);
-        self.mount.changed();
-        child.forget_names();
-    }
-
-    /// `child` moved from `name` here to `to_name` in `to`.
-    pub fn renamed(&self, name: &[u8], child: &Arc<Self>, to: &Arc<Self>, to_name: &[u8]) {
-        let old = {
-            let mut names = self.names.lock();
-            names.generation += 1;
-            names.insert_absent(name)
-        };
-        drop(old);
-        {
-            let mut place = child.place.lock();
-            place.parent = Some(to.clone());
-            place.name = to_name.into();
-        }
-        let covered = {
-            let mut names = to.names.lock();
-            names.generation += 1;
-            names.insert_present(to_name, child.clone())
-        };
-        if let Some(Child::Present(covered)) = covered
-            && !Arc::ptr_eq(&covered, child)
-        {
-            covered.flags.fetch_or(DELETED, Ordering::Relaxed);
-            covered.forget_names();
-        }
-        self.mount.changed();
-        self.mount.added();
-    }
-
-    /// Two names changed places.
-    pub fn exchanged(
-        &self,
-        name: &[u8],
-        child: &Arc<Self>,
-        to: &Arc<Self>,
-        to_name: &[u8],
-        other: &Arc<Self>,
-    ) {
-        let here = child.parent();
-        for (dentry, parent, new_name) in [(child, Some(to.clone()), to_name), (other, here, name)] {
-            let mut place = dentry.place.lock();
-            place.parent = parent;
-            place.name = new_name.into();
-        }
-        let swap = |names: &Mutex<Names>, name: &[u8], dentry: &Arc<Self>| {
-            let mut names = names.lock();
-            names.generation += 1;
-            names.insert_present(name, dentry.clone())
-        };
-        drop(swap(&to.names, to_name, child));
-        drop(swap(&self.names, name, other));
-        self.mount.changed();
-    }
-
-    /// Forgets what is known of `name`: a cached answer turned out to be wrong.
-    pub fn forget(&self, name: &[u8]) {
-        let old = {
-            let mut names = self.names.lock();
-            names.generation += 1;
-            match names.map.get(name) {
-                Some(Child::Present(child)) if child.is_mount_root() => None,
-                Some(Child::Absent(_)) => {
-                    names.absent = names.absent.saturating_sub(1);
-                    names.map.remove(name)
-                }
-                _ => {
-                    names.complete = false;
-                    names.map.remove(name)
-                }
-            }
-        };
-        drop(old);
-        self.mount.changed();
-        self.mount.added();
     }
 
     /// Breaks the circles of references below a dentry that left the tree.

@@ -101,7 +101,7 @@ pub fn open_at(
             match create(thread, &parent.dir, &parent.name, bits) {
                 Ok(dentry) => return finish(thread, &dentry, status, true),
                 Err(Errno::EEXIST) if status & flags::O_EXCL == 0 => {
-                    parent.dir.forget(&parent.name);
+                    parent.dir.forget_absence(&parent.name);
                     continue;
                 }
                 Err(error) => return Err(error),
@@ -128,8 +128,10 @@ pub fn open_at(
 fn create(thread: &Thread, dir: &Arc<Dentry>, name: &[u8], bits: u32) -> Result<Arc<Dentry>> {
     check_writable_directory(&thread.process, dir)?;
     let (bits, owner) = ownership(&thread.process, dir, bits);
-    let inode = dir.inode.create(dir, name, New::Regular, bits, owner)?;
-    let dentry = dir.created(name, inode);
+    let dentry = {
+        let _in_order = dir.change();
+        dir.created(name, dir.inode.create(dir, name, New::Regular, bits, owner)?)
+    };
     inotify::child(dir, name, event::CREATE, false);
     Ok(dentry)
 }

@@ -71,6 +71,8 @@ pub fn is_own_breakpoint(space: &AddressSpace, address: usize) -> bool {
 }
 
 fn patch(thread: &Thread, space: &AddressSpace, site: usize, number: u64) -> Result<()> {
+    // One at a time; a site that misses its turn traps again.
+    let mut pools = space.pools().try_lock().ok_or(Errno::EAGAIN)?;
     let area = space.find(site).ok_or(Errno::EFAULT)?;
     let is_text = area.prot & bits::PROT_EXEC != 0 && area.prot & bits::PROT_WRITE == 0 && !area.shared;
     if !is_text || area.kind == Kind::Vdso || site + 2 > area.end {
@@ -81,28 +83,28 @@ fn patch(thread: &Thread, space: &AddressSpace, site: usize, number: u64) -> Res
     if code != [0x0f, 0x05] {
         return Err(Errno::EINVAL);
     }
-    let target = match move_before(&area.start, site, number) {
-        Some(first) => {
-            let trampoline = space.trampoline(site, Some(number), site + 2)?;
-            let jump = near_jump(first, trampoline)?;
-            return replace(thread, space, area.prot, first, &jump);
-        }
-        None => find_padding(site, area.end)?,
-    };
-    let trampoline = space.trampoline(site, None, site + 2)?;
+    if let Some(first) = move_before(area.start, site, number) {
+        let trampoline = space.trampoline(&mut pools, site, Some(number), site + 2)?;
+        let jump = near_jump(first, trampoline)?;
+        return space.while_unchanged(&area, || replace(thread, space, area.prot, first, &jump));
+    }
+    let target = find_padding(site, area.end)?;
+    let trampoline = space.trampoline(&mut pools, site, None, site + 2)?;
     let jump = near_jump(target, trampoline)?;
-    // The padding is never executed, so it needs no care; the short jump to it comes last.
-    mem::protect(target & !(PAGE - 1), span(target, 5), area.prot | bits::PROT_WRITE)?;
-    let written = user::write_bytes(target, &jump);
-    mem::protect(target & !(PAGE - 1), span(target, 5), area.prot)?;
-    written?;
     let delta = i8::try_from(target.cast_signed() - (site + 2).cast_signed()).map_err(|_| Errno::ERANGE)?;
-    replace(thread, space, area.prot, site, &[0xeb, delta.cast_unsigned()])
+    space.while_unchanged(&area, || {
+        // The padding is never executed, so it needs no care; the short jump to it comes last.
+        mem::protect(target & !(PAGE - 1), span(target, 5), area.prot | bits::PROT_WRITE)?;
+        let written = user::write_bytes(target, &jump);
+        mem::protect(target & !(PAGE - 1), span(target, 5), area.prot)?;
+        written?;
+        replace(thread, space, area.prot, site, &[0xeb, delta.cast_unsigned()])
+    })
 }
 
 /// The address of a `mov eax, number` right before the site.
-fn move_before(start: &usize, site: usize, number: u64) -> Option<usize> {
-    let first = site.checked_sub(5).filter(|first| *first > *start)?;
+fn move_before(start: usize, site: usize, number: u64) -> Option<usize> {
+    let first = site.checked_sub(5).filter(|first| *first > start)?;
     let mut bytes = [0u8; 6];
     user::read_bytes(first - 1, &mut bytes).ok()?;
     let [before, opcode, immediate @ ..] = bytes;
@@ -189,6 +191,9 @@ fn replace(thread: &Thread, space: &AddressSpace, prot: u32, at: usize, new: &[u
         }
         user::store_u64(word, u64::from_le_bytes(bytes))
     } else {
+        let mut old = [0; 8];
+        let old = old.get_mut(..new.len()).ok_or(Errno::EINVAL)?;
+        user::read_bytes(at, old)?;
         space.set_patching(at);
         let steps = user::store_u8(at, 0xcc)
             .and_then(|()| sealed())
@@ -197,6 +202,11 @@ fn replace(thread: &Thread, space: &AddressSpace, prot: u32, at: usize, new: &[u
             .and_then(|()| sealed())
             .and_then(|()| writable())
             .and_then(|()| user::store_u8(at, *first));
+        if steps.is_err() {
+            // The breakpoint must not stay.
+            user::write_bytes(at + 1, old.get(1..).unwrap_or_default())?;
+            user::store_u8(at, old.first().copied().unwrap_or_default())?;
+        }
         space.set_patching(0);
         steps
     };
@@ -206,7 +216,13 @@ fn replace(thread: &Thread, space: &AddressSpace, prot: u32, at: usize, new: &[u
 
 impl AddressSpace {
     /// A trampoline near `site` that enters the library OS and continues at `back`, with `number` in eax if given.
-    fn trampoline(&self, site: usize, number: Option<u64>, back: usize) -> Result<usize> {
+    fn trampoline(
+        &self,
+        pools: &mut Vec<Pool>,
+        site: usize,
+        number: Option<u64>,
+        back: usize,
+    ) -> Result<usize> {
         let mut code: Vec<u8> = Vec::with_capacity(TRAMPOLINE);
         if let Some(number) = number {
             code.push(0xb8); // mov eax, number
@@ -216,7 +232,6 @@ impl AddressSpace {
         code.extend((back as u64).to_le_bytes());
         code.extend([0xff, 0x25, 0, 0, 0, 0]); // jmp [rip]
         code.extend((entry_address() as u64).to_le_bytes());
-        let mut pools = self.pools().lock();
         let near = |pool: &Pool| pool.base.abs_diff(site) < REACH && pool.used + TRAMPOLINE <= PAGE;
         let pool = match pools.iter_mut().find(|pool| near(pool)) {
             Some(pool) => pool,

@@ -61,7 +61,7 @@ pub struct AddressSpace {
     inner: Mutex<Inner>,
     /// Names the space, for private futexes.
     pub id: u64,
-    /// Pages of trampolines.
+    /// Pages of trampolines. Held while text is changed, and while the host copies the memory for a fork.
     pools: Mutex<Vec<Pool>>,
     /// Address of the code that is being replaced, or 0.
     patching: AtomicUsize,
@@ -83,7 +83,12 @@ pub fn page_up(len: usize) -> Option<usize> {
 
 impl Default for AddressSpace {
     fn default() -> Self {
-        Self::with(Inner::default(), Vec::new())
+        Self {
+            inner: Mutex::default(),
+            id: new_identity(),
+            pools: Mutex::new(Vec::new()),
+            patching: AtomicUsize::new(0),
+        }
     }
 }
 
@@ -144,15 +149,6 @@ impl Inner {
 }
 
 impl AddressSpace {
-    fn with(inner: Inner, pools: Vec<Pool>) -> Self {
-        Self {
-            inner: Mutex::new(inner),
-            id: new_identity(),
-            pools: Mutex::new(pools),
-            patching: AtomicUsize::new(0),
-        }
-    }
-
     pub(super) fn pools(&self) -> &Mutex<Vec<Pool>> {
         &self.pools
     }
@@ -195,13 +191,31 @@ impl AddressSpace {
         found
     }
 
-    /// A copy for a forked process. Shared areas keep their identity.
-    #[must_use]
-    pub fn fork(&self) -> Arc<Self> {
+    /// Makes `child`, the fresh space of a forked process, a copy of this one, and has `host_fork` copy the memory
+    /// while nothing else changes the map or replaces code. Shared areas keep their identity.
+    ///
+    /// # Errors
+    /// Those of `host_fork`.
+    pub fn fork_into<T>(&self, child: &Self, host_fork: impl FnOnce() -> Result<T>) -> Result<T> {
+        let pools = self.pools.lock();
         let inner = self.inner.lock();
-        let copy = Inner { areas: inner.areas.clone(), brk_start: inner.brk_start, brk: inner.brk };
-        drop(inner);
-        Arc::new(Self::with(copy, self.pools.lock().clone()))
+        child.pools.lock().clone_from(&pools);
+        *child.inner.lock() =
+            Inner { areas: inner.areas.clone(), brk_start: inner.brk_start, brk: inner.brk };
+        host_fork()
+    }
+
+    /// Runs `f` while `area` stays mapped as it is.
+    ///
+    /// # Errors
+    /// `EAGAIN` if it changed since it was looked up; those of `f`.
+    pub(super) fn while_unchanged(&self, area: &Area, f: impl FnOnce() -> Result<()>) -> Result<()> {
+        let inner = self.inner.lock();
+        let now = inner.areas.get(&area.start).ok_or(Errno::EAGAIN)?;
+        if now.end != area.end || now.prot != area.prot || now.shared != area.shared {
+            return Err(Errno::EAGAIN);
+        }
+        f()
     }
 
     /// Calls `f` for every area in order of address.

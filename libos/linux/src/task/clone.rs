@@ -240,7 +240,7 @@ fn copy_process(call: &Call<'_>, request: &Request, share_memory: bool) -> Arc<T
     };
     let files = if request.flags & CLONE_FILES != 0 { parent.files.clone() } else { parent.files.fork() };
     let space = parent.space();
-    let space = if share_memory { space } else { space.fork() };
+    let space = if share_memory { space } else { Arc::default() };
     let signals = parent.signals.fork(request.flags & CLONE_CLEAR_SIGHAND != 0);
     // CLONE_PARENT: a sibling.
     let of =
@@ -313,9 +313,13 @@ fn fork_process(call: &mut Call<'_>, request: &Request) -> Result<u64> {
     let thread = copy_process(call, request, false);
     thread.fs_base.store(fs, Ordering::Relaxed);
     let frame = child_frame(call.frame, request);
-    let started = set_tid_words(&thread, request)
-        .and_then(|()| give_pidfd(call, request, &thread))
-        .and_then(|()| host_thread::fork(kernel::task_of(&thread), &frame, fs));
+    let started =
+        set_tid_words(&thread, request).and_then(|()| give_pidfd(call, request, &thread)).and_then(|()| {
+            let child = thread.process.space();
+            call.process()
+                .space()
+                .fork_into(&child, || host_thread::fork(kernel::task_of(&thread), &frame, fs))
+        });
     match started {
         Ok(_) => Ok(u64::from(thread.tid)),
         Err(errno) => {

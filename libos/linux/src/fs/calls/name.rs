@@ -36,14 +36,16 @@ pub fn make(thread: &Thread, parent: &Parent, what: New<'_>, bits: u32) -> Resul
         New::Directory => (bits & 0o1777) | (dir.inode.mode() & 0o2000),
         _ => bits,
     };
-    let inode = match dir.inode.create(dir, name, what, bits, owner) {
-        Err(Errno::EEXIST) => {
-            dir.forget(name);
-            return Err(Errno::EEXIST);
+    let dentry = {
+        let _in_order = dir.change();
+        match dir.inode.create(dir, name, what, bits, owner) {
+            Err(Errno::EEXIST) => {
+                dir.forget_absence(name);
+                return Err(Errno::EEXIST);
+            }
+            made => dir.created(name, made?),
         }
-        made => made?,
     };
-    let dentry = dir.created(name, inode);
     inotify::child(dir, name, event::CREATE, is_directory);
     Ok(dentry)
 }
@@ -150,8 +152,11 @@ fn link_at(call: &Call<'_>, from: (i32, usize), to: (i32, usize), flags: u32) ->
         return Err(Errno::EPERM);
     }
     check_writable_directory(call.process(), &parent.dir)?;
-    parent.dir.inode.link(&parent.dir, &parent.name, &target)?;
-    parent.dir.created(&parent.name, target.inode.clone());
+    {
+        let _in_order = parent.dir.change();
+        parent.dir.inode.link(&parent.dir, &parent.name, &target)?;
+        parent.dir.created(&parent.name, target.inode.clone());
+    }
     inotify::child(&parent.dir, &parent.name, event::CREATE, false);
     inotify::file(&target, event::ATTRIB);
     Ok(0)
@@ -185,6 +190,22 @@ fn remove(call: &Call<'_>, fd: i32, path_at: usize, directory: bool) -> Result<u
         (Last::DotDot, true) => return Err(Errno::ENOTEMPTY),
         (_, false) => return Err(Errno::EISDIR),
     }
+    loop {
+        if let Some(done) = try_remove(call, &walk, &parent, directory)? {
+            inotify::child(&parent.dir, &parent.name, event::DELETE, directory);
+            inotify::removed(&done);
+            return Ok(0);
+        }
+    }
+}
+
+/// Removes what the name means now, and returns it. `None` if the name came to mean something else meanwhile.
+fn try_remove(
+    call: &Call<'_>,
+    walk: &Walk<'_>,
+    parent: &Parent,
+    directory: bool,
+) -> Result<Option<Arc<Dentry>>> {
     let (dir, name) = (&parent.dir, &parent.name);
     let child = walk.step(dir, name, b"")?.ok_or(Errno::ENOENT)?;
     check_writable_directory(call.process(), dir)?;
@@ -200,17 +221,16 @@ fn remove(call: &Call<'_>, fd: i32, path_at: usize, directory: bool) -> Result<u
     if child.is_mount_root() || !child.mounts_here().is_empty() {
         return Err(Errno::EBUSY);
     }
-    match dir.inode.remove(dir, name, &child, directory) {
-        Err(Errno::ENOENT) => {
-            dir.forget(name);
-            return Err(Errno::ENOENT);
-        }
-        done => done?,
+    let _in_order = dir.change();
+    if !dir.still_holds(name, Some(&child)) {
+        return Ok(None);
     }
-    dir.removed(name, &child);
-    inotify::child(dir, name, event::DELETE, directory);
-    inotify::removed(&child);
-    Ok(0)
+    let removed = dir.inode.remove(dir, name, &child, directory);
+    // Somebody outside the family was faster.
+    if matches!(removed, Ok(()) | Err(Errno::ENOENT)) {
+        dir.removed(name, &child);
+    }
+    removed.map(|()| Some(child))
 }
 
 /// unlink(2).
@@ -253,9 +273,10 @@ fn is_below(dir: &Arc<Dentry>, top: &Arc<Dentry>) -> bool {
     false
 }
 
+const NOREPLACE: u32 = 1;
+const EXCHANGE: u32 = 2;
+
 fn rename_at(call: &Call<'_>, from: (i32, usize), to: (i32, usize), flags: u32) -> Result<u64> {
-    const NOREPLACE: u32 = 1;
-    const EXCHANGE: u32 = 2;
     if flags & !(NOREPLACE | EXCHANGE) != 0 || flags == NOREPLACE | EXCHANGE {
         return Err(Errno::EINVAL);
     }
@@ -274,6 +295,15 @@ fn rename_at(call: &Call<'_>, from: (i32, usize), to: (i32, usize), flags: u32) 
     if new.last != Last::Name {
         return Err(if flags & NOREPLACE != 0 { Errno::EEXIST } else { Errno::EBUSY });
     }
+    loop {
+        if try_rename(call, &walk, &old, &new, flags)? {
+            return Ok(0);
+        }
+    }
+}
+
+/// Renames what the name means now. `false` if a name came to mean something else meanwhile.
+fn try_rename(call: &Call<'_>, walk: &Walk<'_>, old: &Parent, new: &Parent, flags: u32) -> Result<bool> {
     let child = walk.step(&old.dir, &old.name, b"")?.ok_or(Errno::ENOENT)?;
     let covered = walk.step(&new.dir, &new.name, b"")?;
     if flags & NOREPLACE != 0 && covered.is_some() {
@@ -303,7 +333,7 @@ fn rename_at(call: &Call<'_>, from: (i32, usize), to: (i32, usize), flags: u32) 
         }
         // Two names of one file: nothing happens.
         if Arc::ptr_eq(&covered.inode, &child.inode) {
-            return Ok(0);
+            return Ok(true);
         }
         if flags & EXCHANGE == 0 {
             match (child.is_directory(), covered.is_directory()) {
@@ -313,19 +343,26 @@ fn rename_at(call: &Call<'_>, from: (i32, usize), to: (i32, usize), flags: u32) 
             }
         }
     }
-    old.dir.inode.rename(&old.dir, &old.name, &child, &new.dir, &new.name, flags)?;
     let is_directory = child.is_directory();
-    match &covered {
-        Some(other) if flags & EXCHANGE != 0 => {
-            old.dir.exchanged(&old.name, &child, &new.dir, &new.name, other);
+    {
+        let _in_order = Dentry::change_both(&old.dir, &new.dir);
+        if !old.dir.still_holds(&old.name, Some(&child)) || !new.dir.still_holds(&new.name, covered.as_ref())
+        {
+            return Ok(false);
         }
-        _ => old.dir.renamed(&old.name, &child, &new.dir, &new.name),
+        old.dir.inode.rename(&old.dir, &old.name, &child, &new.dir, &new.name, flags)?;
+        match &covered {
+            Some(other) if flags & EXCHANGE != 0 => {
+                old.dir.exchanged(&old.name, &child, &new.dir, &new.name, other);
+            }
+            _ => old.dir.renamed(&old.name, &child, &new.dir, &new.name),
+        }
     }
     inotify::moved(&old.dir, &old.name, &new.dir, &new.name, &child, is_directory);
     if let Some(covered) = covered.filter(|_| flags & EXCHANGE == 0) {
         inotify::removed(&covered);
     }
-    Ok(0)
+    Ok(true)
 }
 
 /// rename(2).

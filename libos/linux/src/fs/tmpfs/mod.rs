@@ -130,11 +130,15 @@ impl Node {
         matches!(self.body, Body::Directory(_))
     }
 
-    fn is_empty(&self) -> bool {
-        match &self.body {
-            Body::Directory(names) => names.lock().is_empty(),
-            _ => true,
+    /// Lets no more names into a directory that is about to be removed.
+    fn close_if_directory(&self) -> Result<()> {
+        let Body::Directory(names) = &self.body else { return Ok(()) };
+        let names = names.lock();
+        if !names.is_empty() {
+            return Err(Errno::ENOTEMPTY);
         }
+        self.state.lock().nlink = 0;
+        Ok(())
     }
 
     /// A name was added to or removed from this directory; `links` is the change of its link count.
@@ -267,9 +271,7 @@ impl Inode for Node {
     fn remove(&self, _: &Arc<Dentry>, name: &[u8], child: &Arc<Dentry>, directory: bool) -> Result<()> {
         let node = node_of(child)?;
         let _alone = self.fs.changes.lock();
-        if directory && !node.is_empty() {
-            return Err(Errno::ENOTEMPTY);
-        }
+        node.close_if_directory()?;
         self.names()?.lock().remove(name).ok_or(Errno::ENOENT)?;
         node.lost_name();
         self.touched(-i32::from(directory));
@@ -307,7 +309,7 @@ impl Inode for Node {
             match (node.is_dir(), covered.is_dir()) {
                 (true, false) => return Err(Errno::ENOTDIR),
                 (false, true) => return Err(Errno::EISDIR),
-                (true, true) if !covered.is_empty() => return Err(Errno::ENOTEMPTY),
+                (true, true) => covered.close_if_directory()?,
                 _ => {}
             }
         }
