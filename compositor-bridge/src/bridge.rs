@@ -39,7 +39,8 @@ pub struct Bridge {
 impl Bridge {
     /// Says hello. What the session is like follows as the compositor tells.
     pub fn greet(&mut self) {
-        self.app.send(&Message::Hello(Hello { version: VERSION.into() }, &[]));
+        let decorations = u32::from(self.globals.decorations.is_some());
+        self.app.send(&Message::Hello(Hello { version: VERSION.into(), decorations }, &[]));
     }
 
     fn describe_session(&mut self) {

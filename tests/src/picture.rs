@@ -4,6 +4,9 @@ use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 
+/// Largest difference of a channel that nobody sees.
+const VISIBLE: u8 = 6;
+
 /// An RGB picture.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Picture {
@@ -70,11 +73,16 @@ impl Picture {
         seen.len()
     }
 
-    /// How many pixels of a rectangle differ from another picture's.
+    /// How many pixels of a rectangle differ visibly from another picture's. Two runs of one animation end a shade apart.
     #[must_use]
     pub fn difference(&self, other: &Self, rect: [usize; 4]) -> usize {
         let [x, y, width, height] = rect;
         let places = (y..y + height).flat_map(|line| (x..x + width).map(move |column| (column, line)));
-        places.filter(|(column, line)| self.at(*column, *line) != other.at(*column, *line)).count()
+        let differs =
+            |(column, line): &(usize, usize)| match (self.at(*column, *line), other.at(*column, *line)) {
+                (Some(a), Some(b)) => a.iter().zip(&b).any(|(a, b)| a.abs_diff(*b) > VISIBLE),
+                (a, b) => a != b,
+            };
+        places.filter(differs).count()
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::picture::Picture;
 use crate::pointer::{LEFT, Pointer};
-use crate::rig::Rig;
+use crate::rig::{Rig, root};
 use serde_json::Value;
 use std::cell::RefCell;
 use std::fs;
@@ -278,8 +278,23 @@ impl Session {
     }
 }
 
+impl Session {
+    /// What the screen showed when a test failed, for people to look at.
+    fn keep_last_sight(&self) {
+        let folder = root().join("target/failed");
+        let name = std::thread::current().name().unwrap_or("test").replace("::", "-");
+        let _ = fs::create_dir_all(&folder);
+        let mut grim = Command::new("grim");
+        grim.arg(folder.join(name).with_extension("png"));
+        let _ = self.enter(&mut grim).status();
+    }
+}
+
 impl Drop for Session {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.keep_last_sight();
+        }
         let _ = self.compositor.kill();
         let _ = self.compositor.wait();
     }

@@ -3,6 +3,7 @@
 
 use postern_tests::picture::Picture;
 use postern_tests::pointer::RIGHT;
+use postern_tests::rig::root;
 use postern_tests::session::{Window, wait_for};
 use postern_tests::{Rig, Running, Session};
 use std::fs;
@@ -26,9 +27,10 @@ fn with<T>(
     drive: impl FnOnce(&Rig, &Session, Window) -> T,
 ) -> T {
     let rig = Rig::new().unwrap();
-    let session = Session::start(&rig).unwrap();
+    // Before the session, so that a failed test's last sight still has the app.
     let mut native = None;
     let mut sandboxed = None;
+    let session = Session::start(&rig).unwrap();
     match options {
         None => native = Some(session.launch(&rig, argv).unwrap()),
         Some(options) => sandboxed = Some(Running::start_in(&rig, &session, options, argv).unwrap()),
@@ -45,11 +47,17 @@ fn with<T>(
     result
 }
 
-/// The middle of a picture: what a border or a title of Postern's own at the edges does not touch.
-fn differing(native: &Picture, sandboxed: &Picture) -> f64 {
+/// Compares the middle of two pictures: what a border or a title of Postern's own at the edges does not touch.
+fn assert_same_look(name: &str, native: &Picture, sandboxed: &Picture) {
     let rect = [8, 40, native.width - 16, native.height - 48];
-    let pixels = u32::try_from(rect[2] * rect[3]).unwrap();
-    f64::from(u32::try_from(native.difference(sandboxed, rect)).unwrap()) / f64::from(pixels)
+    let differing = native.difference(sandboxed, rect);
+    if differing * 50 > rect[2] * rect[3] {
+        let folder = root().join("target/failed");
+        fs::create_dir_all(&folder).unwrap();
+        native.save(&folder.join(format!("{name}-native.png"))).unwrap();
+        sandboxed.save(&folder.join(format!("{name}-sandboxed.png"))).unwrap();
+        panic!("{differing} pixels differ: see {name}-*.png in {}", folder.display());
+    }
 }
 
 /// Waits until the screen differs from `before` by so many pixels.
@@ -82,8 +90,7 @@ fn foot(options: Option<&[&str]>) -> Picture {
 #[test]
 fn a_command_typed_into_foot() {
     let _one = alone();
-    let part = differing(&foot(None), &foot(Some(&[])));
-    assert!(part < 0.02, "{part} of the pixels differ");
+    assert_same_look("foot", &foot(None), &foot(Some(&[])));
 }
 
 fn calculator(options: Option<&[&str]>) -> Picture {
@@ -108,8 +115,8 @@ fn calculator(options: Option<&[&str]>) -> Picture {
 #[test]
 fn six_times_seven_in_the_calculator() {
     let _one = alone();
-    let part = differing(&calculator(None), &calculator(Some(&["--permit", "clipboard-write=on"])));
-    assert!(part < 0.02, "{part} of the pixels differ");
+    let sandboxed = calculator(Some(&["--permit", "clipboard-write=on"]));
+    assert_same_look("calculator", &calculator(None), &sandboxed);
 }
 
 /// Opens a context menu, closes it, moves and resizes.

@@ -23,9 +23,10 @@ const GRAPH: [usize; 4] = [330, 256, 400, 90];
 const SIDE_LIST: [usize; 4] = [15, 235, 190, 60];
 const PAGE: [usize; 4] = [230, 0, 1050, 800];
 
+/// The session comes first, to keep its last sight when a test fails.
 struct Manager {
-    rig: Rig,
     session: Session,
+    rig: Rig,
     process: Child,
 }
 
@@ -111,7 +112,8 @@ fn network_off_stops_a_download_and_the_graph_moves() {
             let _ = { stream }.write_all(b"data");
         }
     });
-    let options = ["--no-display", "--id", "downloader", "--net"];
+    let net = format!("--net=127.0.0.1:{port}");
+    let options = ["--no-display", "--id", "downloader", &net];
     let app =
         Running::start_in(&m.rig, &m.session, &options, &["/usr/bin/python3", "-c", LOOP, &port]).unwrap();
     wait_for("downloads", || Ok((count.load(Ordering::SeqCst) > 5).then_some(()))).unwrap();

@@ -94,7 +94,9 @@ body! {
     Hello {
         /// [`crate::VERSION`].
         version: u32,
-    } check |_m| true
+        /// From the bridge: 1 if the compositor can draw decorations around windows.
+        decorations: u32,
+    } check |m| m.decorations <= 1
 }
 
 body! {

@@ -49,7 +49,7 @@ impl<P: Platform> Display<P> {
     ) -> Result<(), DecodeError> {
         self.now_ms = now_ms;
         match Message::decode(bytes)? {
-            Message::Hello(..) => self.replay(platform),
+            Message::Hello(hello, _) => self.replay(platform, hello),
             Message::Output(output, _) => self.output_changed(output),
             Message::OutputGone(gone, _) => self.output_gone(gone.output),
             Message::Seat(seat, _) => self.seat_changed(platform, seat, handle),
@@ -93,10 +93,11 @@ impl<P: Platform> Display<P> {
     }
 
     /// Tells a new bridge everything: pools, then surfaces from parents to children, with their texts.
-    fn replay(&mut self, platform: &mut P) {
+    fn replay(&mut self, platform: &mut P, hello: Hello) {
         self.out.clear();
         self.connected = true;
-        self.send(&Message::Hello(Hello { version: u32::from(VERSION) }, &[]), None);
+        self.send(&Message::Hello(Hello { version: u32::from(VERSION), decorations: 0 }, &[]), None);
+        self.set_decorations(hello.decorations != 0);
         self.release_stale();
         self.end_transfers(platform);
         self.stale_outputs = self.outputs.keys().copied().collect();

@@ -246,6 +246,7 @@ impl<P: Platform> Display<P> {
         }
         self.create(id, new, kind, version)?;
         let capabilities = self.seat.capabilities;
+        let decoration_mode = self.default_decoration_mode();
         let Some(client) = self.clients.get_mut(&id) else { return Ok(()) };
         match client.objects.get(&new).map(|o| &o.kind) {
             Some(Kind::Shm) => {
@@ -258,8 +259,7 @@ impl<P: Platform> Display<P> {
                     drop(client.event(new, 1).string(b"seat0"));
                 }
             }
-            // Clients draw their own, unless the newer decoration protocol says otherwise.
-            Some(Kind::KdeDecorationManager) => drop(client.event(new, 0).u32(1)),
+            Some(Kind::KdeDecorationManager) => drop(client.event(new, 0).u32(decoration_mode)),
             Some(Kind::Output(_)) => self.greet_output(id, new),
             _ => {}
         }

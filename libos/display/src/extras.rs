@@ -1,4 +1,4 @@
-//! The smaller protocols: input objects, data devices, viewports, decorations, activation and what is only accepted.
+//! The smaller protocols: input objects, data devices, viewports, activation and what is only accepted.
 
 use crate::client::ClientId;
 use crate::object::Kind;
@@ -89,37 +89,11 @@ impl<P: Platform> Display<P> {
                 Ok(())
             }
             (Kind::Viewport(number), _) => self.viewport_request(id, object, number, opcode, r),
-            (Kind::DecorationManager, 1) => {
-                let (new, toplevel) = (r.u32()?, r.u32()?);
-                let Some(Kind::Toplevel(number)) = self.kind_of(id, toplevel) else {
-                    return Err(Failure::Malformed);
-                };
-                let number = *number;
-                self.create(id, new, Kind::Decoration(number), version)?;
-                if let Some(s) = self.surfaces.get_mut(&number) {
-                    s.decoration = new;
-                    s.sent.flags &= !postern_channel::CommitFlag::CLIENT_DECORATION;
-                }
-                Ok(())
+            (Kind::DecorationManager, 1) | (Kind::KdeDecorationManager, _) => {
+                self.make_decoration(id, opcode, version, r)
             }
             (Kind::Decoration(number), _) => self.decoration_request(id, object, number, opcode, r),
-            (Kind::KdeDecorationManager, 0) => {
-                let (new, surface) = (r.u32()?, r.u32()?);
-                self.surface_of(id, surface)?;
-                self.create(id, new, Kind::KdeDecoration, version)?;
-                if let Some(client) = self.client(id) {
-                    drop(client.event(new, 0).u32(1));
-                }
-                Ok(())
-            }
-            (Kind::KdeDecoration, 1) => {
-                // None and client-side are the client's own business; server-side is not offered here.
-                let mode = r.u32()?.min(1);
-                if let Some(client) = self.client(id) {
-                    drop(client.event(object, 0).u32(mode));
-                }
-                Ok(())
-            }
+            (Kind::KdeDecoration(number), _) => self.kde_decoration_request(id, object, number, opcode, r),
             (Kind::Activation, 1) => {
                 let new = r.u32()?;
                 self.create(id, new, Kind::ActivationToken, version)
@@ -245,39 +219,6 @@ impl<P: Platform> Display<P> {
                 if let Some(s) = self.surfaces.get_mut(&number) {
                     s.pending.destination =
                         Some(if unset { [0, 0] } else { size.map(|v| v.min(limit::SIZE)) });
-                }
-            }
-            _ => return Err(Failure::Malformed),
-        }
-        Ok(())
-    }
-
-    fn decoration_request(
-        &mut self,
-        id: ClientId,
-        object: u32,
-        number: u32,
-        opcode: u16,
-        r: &mut Reader<'_>,
-    ) -> Done {
-        use postern_channel::CommitFlag;
-        match opcode {
-            0 => {
-                if let Some(s) = self.surfaces.get_mut(&number).filter(|s| s.decoration == object) {
-                    s.decoration = 0;
-                    s.sent.flags |= CommitFlag::CLIENT_DECORATION;
-                }
-                self.destroy(id, object);
-            }
-            1 | 2 => {
-                let client_side = opcode == 1 && r.u32()? == 1;
-                let Some(s) = self.surfaces.get_mut(&number) else { return Ok(()) };
-                s.sent.flags &= !CommitFlag::CLIENT_DECORATION;
-                if client_side {
-                    s.sent.flags |= CommitFlag::CLIENT_DECORATION;
-                }
-                if s.announced {
-                    self.send_commit(number);
                 }
             }
             _ => return Err(Failure::Malformed),

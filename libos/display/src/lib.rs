@@ -18,6 +18,7 @@ extern crate alloc;
 mod channel;
 mod client;
 mod commit;
+mod decoration;
 mod dispatch;
 mod extras;
 mod globals;
@@ -84,7 +85,8 @@ pub struct Display<P: Platform> {
     next_pool: u32,
     next_attachment: u32,
     next_serial: u32,
-    server_decoration: bool,
+    /// Whether the compositor can draw decorations.
+    server_decorations: bool,
     connected: bool,
     now_ms: u32,
     /// What the host's clock is ahead of the caller's, in milliseconds.
@@ -120,7 +122,7 @@ impl<P: Platform> Display<P> {
             next_pool: 1,
             next_attachment: 1,
             next_serial: 1,
-            server_decoration: false,
+            server_decorations: false,
             connected: false,
             now_ms: 0,
             clock_offset: 0,

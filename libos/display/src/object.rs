@@ -46,7 +46,8 @@ pub enum Kind {
     DecorationManager,
     Decoration(u32),
     KdeDecorationManager,
-    KdeDecoration,
+    /// Surface.
+    KdeDecoration(u32),
     Activation,
     ActivationToken,
     FractionalScaleManager,

@@ -127,7 +127,8 @@ impl<P: Platform> Display<P> {
                 Self::place(&mut surface.sent, &positioner);
             }
             // Until it asks for a decoration.
-            None => surface.sent.flags |= CommitFlag::CLIENT_DECORATION,
+            None if !surface.kde_server => surface.sent.flags |= CommitFlag::CLIENT_DECORATION,
+            None => {}
         }
         Ok(())
     }
@@ -311,8 +312,7 @@ impl<P: Platform> Display<P> {
 
     /// The compositor configures a window.
     pub(crate) fn configure(&mut self, configure: &msg::Configure) {
-        self.server_decoration = configure.server_decoration != 0;
-        let server_decoration = self.server_decoration;
+        let server_decoration = configure.server_decoration != 0;
         let Some(surface) = self.surfaces.get_mut(&configure.surface) else { return };
         if surface.xdg_role == 0 || surface.xdg_surface == 0 {
             return;

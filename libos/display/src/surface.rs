@@ -105,6 +105,8 @@ pub struct Surface {
     pub subsurface: u32,
     pub viewport: u32,
     pub decoration: u32,
+    /// A toplevel's decorations are the compositor's to draw, as its client asked in the older protocol.
+    pub kde_server: bool,
     pub sync: bool,
     /// Subsurface: where it goes with the parent's next commit.
     pub position: Option<[i32; 2]>,
@@ -136,6 +138,7 @@ impl Surface {
             subsurface: 0,
             viewport: 0,
             decoration: 0,
+            kde_server: false,
             sync: true,
             position: None,
             children: Vec::new(),

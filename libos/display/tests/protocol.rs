@@ -92,7 +92,7 @@ fn a_new_bridge_hears_everything_again() {
     let mut rig = Rig::new();
     rig.map();
     rig.commits();
-    rig.bridge_says(&Message::Hello(msg::Hello { version: 1 }, &[]), None);
+    rig.bridge_says(&Message::Hello(msg::Hello { version: 1, decorations: 1 }, &[]), None);
     let mut kinds = Vec::new();
     while let Some(out) = rig.display.take_channel() {
         kinds.push(Message::decode(&out.bytes).unwrap().kind());
@@ -228,4 +228,25 @@ fn the_host_pastes_and_is_pasted_from() {
         rig.bridge_says(&Message::ClipboardData(data, piece), None);
     }
     assert_eq!(rig.mock.written, [(70, b"ab".to_vec(), false), (70, b"c".to_vec(), true)]);
+}
+
+#[test]
+fn gtk_3_learns_that_the_compositor_draws_frames() {
+    let mut rig = Rig::new();
+    rig.window();
+    rig.bind(11, "org_kde_kwin_server_decoration_manager", 1, 70);
+    let server = 2u32.to_ne_bytes().to_vec();
+    assert!(rig.events().contains(&(70, 0, server.clone())), "the default mode");
+    rig.request(70, 0, &[71, 10]);
+    assert!(rig.events().contains(&(71, 0, server.clone())));
+    rig.request(71, 1, &[2]);
+    assert!(rig.events().contains(&(71, 0, server)));
+    rig.request(10, 6, &[]);
+    assert_eq!(rig.commits()[0].flags & CommitFlag::CLIENT_DECORATION, 0);
+    // A window with a header bar of its own.
+    rig.request(71, 1, &[1]);
+    assert_ne!(rig.commits()[0].flags & CommitFlag::CLIENT_DECORATION, 0);
+    // A bridge to a compositor that draws none.
+    rig.bridge_says(&Message::Hello(msg::Hello { version: 1, decorations: 0 }, &[]), None);
+    assert!(rig.events().contains(&(70, 0, 1u32.to_ne_bytes().to_vec())));
 }

@@ -48,7 +48,7 @@ impl Rig {
         let mut display = Display::new();
         let client = display.connect();
         let mut rig = Self { display, mock: Mock::default(), client, files: VecDeque::new() };
-        rig.bridge_says(&Message::Hello(msg::Hello { version: 1 }, &[]), None);
+        rig.bridge_says(&Message::Hello(msg::Hello { version: 1, decorations: 1 }, &[]), None);
         rig.bridge_says(
             &Message::Seat(
                 msg::Seat { capabilities: 3, repeat_rate: 25, repeat_delay: 600, keymap_size: 8 },
@@ -162,7 +162,7 @@ impl Rig {
     }
 
     pub fn hello(&mut self) {
-        self.bridge_says(&Message::Hello(msg::Hello { version: 1 }, &[]), None);
+        self.bridge_says(&Message::Hello(msg::Hello { version: 1, decorations: 1 }, &[]), None);
     }
 
     pub fn release(&mut self, buffer: u32) {

@@ -205,7 +205,7 @@ impl Notify for ChannelReader {
 /// Says hello to the bridge, which the monitor starts when there is something for it.
 fn greet(core: &mut Core) {
     let mut bytes = [0; 64];
-    let hello = Message::Hello(Hello { version: u32::from(VERSION) }, &[]);
+    let hello = Message::Hello(Hello { version: u32::from(VERSION), decorations: 0 }, &[]);
     if let (Some(len), Some(channel)) = (hello.encode(&mut bytes), &core.channel) {
         // A full channel has something in it already.
         let _ = channel.send(&[bytes.get(..len).unwrap_or(&[])], None, false);
