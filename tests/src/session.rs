@@ -5,7 +5,7 @@ use crate::picture::Picture;
 use crate::pointer::{LEFT, Pointer};
 use crate::rig::{Rig, root};
 use serde_json::Value;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,6 +22,7 @@ pub struct Session {
     control: PathBuf,
     run: PathBuf,
     pointer: RefCell<Pointer>,
+    is_sight_kept: Cell<bool>,
 }
 
 /// A window, as the compositor sees it.
@@ -92,7 +93,14 @@ impl Session {
             Ok(pointer.map(|pointer| (control, display, pointer)))
         });
         let (control, display, pointer) = found?;
-        Ok(Self { compositor, display, control: run.join(control), run, pointer: RefCell::new(pointer) })
+        Ok(Self {
+            compositor,
+            display,
+            control: run.join(control),
+            run,
+            pointer: RefCell::new(pointer),
+            is_sight_kept: Cell::new(false),
+        })
     }
 
     /// Puts the session into a command's environment.
@@ -279,8 +287,11 @@ impl Session {
 }
 
 impl Session {
-    /// What the screen showed when a test failed, for people to look at.
-    fn keep_last_sight(&self) {
+    /// If a test is failing, keeps what the screen shows for people to look at. Once.
+    pub fn keep_last_sight(&self) {
+        if !std::thread::panicking() || self.is_sight_kept.replace(true) {
+            return;
+        }
         let folder = root().join("target/failed");
         let name = std::thread::current().name().unwrap_or("test").replace("::", "-");
         let _ = fs::create_dir_all(&folder);
@@ -292,9 +303,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.keep_last_sight();
-        }
+        self.keep_last_sight();
         let _ = self.compositor.kill();
         let _ = self.compositor.wait();
     }

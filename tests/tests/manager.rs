@@ -23,10 +23,9 @@ const GRAPH: [usize; 4] = [330, 256, 400, 90];
 const SIDE_LIST: [usize; 4] = [15, 235, 190, 60];
 const PAGE: [usize; 4] = [230, 0, 1050, 800];
 
-/// The session comes first, to keep its last sight when a test fails.
 struct Manager {
-    session: Session,
     rig: Rig,
+    session: Session,
     process: Child,
 }
 
@@ -61,6 +60,7 @@ impl Manager {
 
 impl Drop for Manager {
     fn drop(&mut self) {
+        self.session.keep_last_sight();
         for app in ["foot", "downloader"] {
             let _ = self.rig.postern(&["stop", "--kill", app]);
         }

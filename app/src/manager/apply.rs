@@ -145,6 +145,9 @@ fn permit(state: &mut State, app: String, changes: Vec<PermissionChange>) -> Vec
     for change in &changes {
         change.apply_to(&mut known.current);
     }
+    if let Some(sample) = state.running.get_mut(&app).and_then(|running| running.latest.as_mut()) {
+        changes.iter().for_each(|change| change.apply_to(&mut sample.in_force));
+    }
     if let [path] = revoked.as_slice() {
         let undo = ("Undo".to_owned(), Command::RestorePermissions(app.clone(), before));
         state.tell(format!("{} is no longer shared", path.display()), Some(undo), None);

@@ -152,6 +152,8 @@ pub struct Sample {
     pub refused: Vec<Refusal>,
     /// System calls and options that it asked for and that are not there, with how often.
     pub unsupported: Vec<(String, u64)>,
+    /// What it may do now: its permissions, and what it was started with beside them.
+    pub in_force: Permissions,
     /// Permissions whose change waits for the next start.
     pub at_next_start: Vec<PermissionKey>,
     /// Whether any change waits for the next start.

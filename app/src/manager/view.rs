@@ -237,6 +237,8 @@ pub struct PermissionRow {
     pub changed: bool,
     /// Whether it waits for the next start.
     pub at_next_start: bool,
+    /// Whether the running app was started with another value than the manifest's, which is what is shown.
+    pub this_run: bool,
     /// That it was refused since the app started, and how often.
     pub refused: Option<String>,
 }

@@ -211,6 +211,9 @@ fn permission_ui(ui: &mut Ui, app: &str, row: &PermissionRow, pen: &mut Pen<'_>)
                 if row.changed {
                     kit::chip(ui, tokens, Tone::Info, "Changed by you");
                 }
+                if row.this_run {
+                    kit::chip(ui, tokens, Tone::Warn, "For this run only");
+                }
                 if row.at_next_start {
                     kit::chip(ui, tokens, Tone::Warn, "Takes effect at the next start");
                 }

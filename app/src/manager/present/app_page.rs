@@ -101,28 +101,30 @@ fn meaning(key: PermissionKey) -> &'static str {
 
 fn rows(known: &AppPermissions, sample: Option<&Sample>) -> Vec<PermissionRow> {
     use PermissionKey::{ClipboardRead, ClipboardWrite, Home, Network};
-    [Network, Home, ClipboardRead, ClipboardWrite]
-        .into_iter()
-        .map(|key| PermissionRow {
-            key,
-            title: title(key),
-            meaning: meaning(key),
-            flag: known
-                .flags
-                .iter()
-                .find(|(of, _)| *of == key)
-                .map(|(_, flag)| flag.clone())
-                .unwrap_or_default(),
-            control: control(key, &known.current),
-            changed: known.current.value_of(key) != known.default.value_of(key),
-            at_next_start: sample.is_some_and(|sample| sample.at_next_start.contains(&key)),
-            refused: sample.and_then(|sample| {
-                let of_key = sample.refused.iter().filter(|refusal| refusal.permission == Some(key));
-                let count = of_key.map(|refusal| refusal.count).fold(0, u64::saturating_add);
-                (count > 0).then(|| format!("Refused {}", format::times(count)))
-            }),
-        })
-        .collect()
+    [Network, Home, ClipboardRead, ClipboardWrite].into_iter().map(|key| row(key, known, sample)).collect()
+}
+
+fn row(key: PermissionKey, known: &AppPermissions, sample: Option<&Sample>) -> PermissionRow {
+    let flag = known.flags.iter().find(|(of, _)| *of == key).map(|(_, flag)| flag.clone());
+    let at_next_start = sample.is_some_and(|sample| sample.at_next_start.contains(&key));
+    let kept = known.current.value_of(key);
+    let in_force =
+        sample.map(|sample| &sample.in_force).filter(|now| !at_next_start && now.value_of(key) != kept);
+    PermissionRow {
+        key,
+        title: title(key),
+        meaning: meaning(key),
+        flag: flag.unwrap_or_default(),
+        control: control(key, in_force.unwrap_or(&known.current)),
+        changed: kept != known.default.value_of(key),
+        at_next_start,
+        this_run: in_force.is_some(),
+        refused: sample.and_then(|sample| {
+            let of_key = sample.refused.iter().filter(|refusal| refusal.permission == Some(key));
+            let count = of_key.map(|refusal| refusal.count).fold(0, u64::saturating_add);
+            (count > 0).then(|| format!("Refused {}", format::times(count)))
+        }),
+    }
 }
 
 fn control(key: PermissionKey, permissions: &Permissions) -> Control {

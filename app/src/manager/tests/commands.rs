@@ -5,7 +5,7 @@ use super::super::command::{Command, Event, Job, Page, Step};
 use super::super::data::{Grant, HomeAccess, PermissionChange, PermissionKey, Permissions};
 use super::super::present;
 use super::super::state::{HISTORY, State};
-use super::super::view::PageView;
+use super::super::view::{Control, PageView};
 use super::{busy, permissions, report, sample};
 
 fn launch(id: &str) -> Command {
@@ -177,4 +177,24 @@ fn back_leads_where_one_came_from() {
     let _ = apply(&mut state, Command::Back);
     let _ = apply(&mut state, Command::Back);
     assert_eq!(state.page, Page::Library);
+}
+
+#[test]
+fn what_an_app_was_started_with_is_what_its_switch_shows() {
+    let network = |state: &State| {
+        let PageView::App(page) = present::view(state).page else { panic!("an app's page") };
+        let row =
+            page.permissions.iter().find(|row| row.key == PermissionKey::Network).expect("a row").clone();
+        (matches!(row.control, Control::Switch { on: true, .. }), row.this_run)
+    };
+    let mut state = busy();
+    state.page = Page::App("editor".to_owned());
+    assert_eq!(network(&state), (false, false));
+    let mut started_with_more = sample("editor", 1.0, 40);
+    started_with_more.in_force.network = true;
+    let _ = state.absorb(Event::Running(vec![started_with_more]));
+    assert_eq!(network(&state), (true, true));
+    let off = Command::Permit("editor".to_owned(), PermissionChange::Network(false));
+    assert_eq!(apply(&mut state, off).len(), 1);
+    assert_eq!(network(&state), (false, false));
 }

@@ -42,6 +42,7 @@ pub(super) fn sample(app: &str, cpu_percent: f32, mebibytes: u64) -> Sample {
         frames: 77,
         refused: Vec::new(),
         unsupported: vec![("io_uring_setup".to_owned(), 2)],
+        in_force: Permissions::default(),
         at_next_start: Vec::new(),
         restart_needed: false,
         weaker_isolation: None,
