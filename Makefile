@@ -13,8 +13,9 @@ run: packages build
 lint:
 	cargo fmt --all -- --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy -p postern-libos --features image -- -D warnings
 
-test: packages build
+test: packages build lint
 	POSTERN_TEST_USER=$$(sh tests/setup/user.sh) cargo test --workspace
 
 bench: packages build

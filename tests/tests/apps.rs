@@ -1,5 +1,6 @@
 //! Unmodified desktop apps in a headless session, natively and under Postern, driven by the compositor's input.
 #![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use postern_tests::picture::Picture;
 use postern_tests::pointer::RIGHT;

@@ -1,5 +1,6 @@
 //! The command line: what passes through, what is refused, and the lists it prints.
 #![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use postern_tests::Rig;
 use serde_json::Value;

@@ -1,5 +1,6 @@
 //! Two apps at once, and the sudden death of each part of one.
 #![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;

@@ -1,5 +1,6 @@
 //! The manager itself, in a headless session, driven by real input.
 #![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use postern_tests::picture::Picture;
 use postern_tests::session::wait_for;

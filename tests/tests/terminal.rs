@@ -1,5 +1,6 @@
 //! Interactive programs on a terminal.
 #![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use postern_tests::{Rig, Terminal};
 use std::io;

@@ -81,7 +81,7 @@ pub fn map(addr: usize, len: usize, prot: u32, flags: u32, source: Source<'_>) -
 }
 
 fn user_range(addr: usize, len: usize, error: Errno) -> Result<()> {
-    if addr % 4096 != 0 {
+    if !addr.is_multiple_of(4096) {
         return Err(Errno::EINVAL);
     }
     if is_user_range(addr, len) { Ok(()) } else { Err(error) }

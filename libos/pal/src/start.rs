@@ -83,7 +83,7 @@ fn share_image() -> Result<()> {
         let (offset, vaddr, filesz, memsz) =
             (to(word(at + 8)), to(word(at + 16)), to(word(at + 32)), to(word(at + 40)));
         let start = vaddr & !4095;
-        let len = (vaddr + memsz + 4095 & !4095) - start;
+        let len = ((vaddr + memsz + 4095) & !4095) - start;
         if flags & 2 == 0 {
             let prot = PROT_R | if flags & 1 != 0 { 4 } else { 0 };
             map_shared(handle::IMAGE, start, len, prot, offset & !4095)?;

@@ -39,7 +39,6 @@ pub struct RawLock(AtomicU32);
 // SAFETY: lock() returns only after the word went from FREE to HELD or CONTENDED by this caller, with acquire
 // ordering, and unlock() releases: at most one holder at a time.
 unsafe impl lock_api::RawMutex for RawLock {
-    #[expect(clippy::declare_interior_mutable_const, reason = "the trait asks for it")]
     const INIT: Self = Self(AtomicU32::new(FREE));
     type GuardMarker = lock_api::GuardNoSend;
 

@@ -219,7 +219,7 @@ pub fn read_string(addr: usize, max: usize, buf: &mut alloc::vec::Vec<u8>) -> Re
 #[inline]
 pub fn load_u32(addr: usize) -> Result<u32> {
     check(addr, 4)?;
-    if addr % 4 != 0 {
+    if !addr.is_multiple_of(4) {
         return Err(Errno::EINVAL);
     }
     let mut out = 0;
@@ -266,7 +266,7 @@ pub fn store_u8(addr: usize, value: u8) -> Result<()> {
 /// `EFAULT`; `EINVAL` if it is not aligned.
 pub fn compare_exchange_u32(addr: usize, old: u32, new: u32) -> Result<u32> {
     check(addr, 4)?;
-    if addr % 4 != 0 {
+    if !addr.is_multiple_of(4) {
         return Err(Errno::EINVAL);
     }
     let mut seen = 0;

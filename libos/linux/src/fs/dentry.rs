@@ -6,7 +6,7 @@
 
 mod changes;
 
-use super::inode::{Found, Hint, Inode};
+use super::inode::{Found, Hint, Inode, Name};
 use super::mount::{Cache, Mount};
 use crate::{Mutex, Result};
 use alloc::boxed::Box;
@@ -334,7 +334,7 @@ impl Dentry {
     }
 
     /// Remembers names of this directory that were listed; `complete`: they are all there are.
-    pub fn fill(self: &Arc<Self>, generation: u64, all: Vec<(Box<[u8]>, Arc<dyn Inode>)>, complete: bool) {
+    pub fn fill(self: &Arc<Self>, generation: u64, all: Vec<(Name, Arc<dyn Inode>)>, complete: bool) {
         let mut added = Vec::with_capacity(all.len());
         {
             let mut names = self.names.lock();
@@ -409,7 +409,7 @@ impl Dentry {
         }) else {
             return true;
         };
-        if !self.names.lock().present().next().is_none() {
+        if self.names.lock().present().next().is_some() {
             return false;
         }
         let mut names = parent.names.lock();

@@ -18,12 +18,15 @@ pub enum Link {
     Jump(Arc<Dentry>),
 }
 
+/// A name in a directory.
+pub type Name = Box<[u8]>;
+
 /// The answer of a lookup, with what the file system learned on the way below.
 pub struct Found {
     /// The inode of the name that was asked for.
     pub inode: Arc<dyn Inode>,
     /// What it knows of the components after that name: one below the other; `None`: there is no such name.
-    pub below: Vec<(Box<[u8]>, Option<Arc<dyn Inode>>)>,
+    pub below: Vec<(Name, Option<Arc<dyn Inode>>)>,
 }
 
 impl Found {

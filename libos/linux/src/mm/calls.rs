@@ -18,7 +18,7 @@ pub fn mmap(call: &mut Call<'_>) -> Result<u64> {
     let (addr, len, prot, flags) = (call.word(0), call.word(1), call.uint(2), call.uint(3));
     let offset = call.raw(5);
     let len = page_up(len).ok_or(Errno::ENOMEM)?;
-    if len == 0 || offset % PAGE as u64 != 0 {
+    if len == 0 || !offset.is_multiple_of(PAGE as u64) {
         return Err(Errno::EINVAL);
     }
     let kind = flags & MAP_TYPE;

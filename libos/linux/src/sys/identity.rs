@@ -80,7 +80,7 @@ impl Ids {
     fn set_two(self, real: u32, effective: u32, privileged: bool) -> Result<Self> {
         let may_real = real == KEEP || real == self.real || real == self.effective;
         let may_effective = effective == KEEP || self.has(effective);
-        if !privileged && !(may_real && may_effective) {
+        if !(privileged || may_real && may_effective) {
             return Err(Errno::EPERM);
         }
         let mut new = self;
@@ -100,7 +100,7 @@ impl Ids {
     /// setresuid(2), setresgid(2).
     fn set_three(self, real: u32, effective: u32, saved: u32, privileged: bool) -> Result<Self> {
         let may = |id: u32| id == KEEP || self.has(id);
-        if !privileged && !(may(real) && may(effective) && may(saved)) {
+        if !(privileged || may(real) && may(effective) && may(saved)) {
             return Err(Errno::EPERM);
         }
         let pick = |new: u32, old: u32| if new == KEEP { old } else { new };

@@ -66,7 +66,7 @@ pub fn sched_yield(call: &mut Call<'_>) -> Result<u64> {
 pub fn sched_getaffinity(call: &mut Call<'_>) -> Result<u64> {
     const SIZE: usize = 8;
     let len = call.word(1);
-    if len < SIZE || len % SIZE != 0 {
+    if len < SIZE || !len.is_multiple_of(SIZE) {
         return Err(Errno::EINVAL);
     }
     let thread = existing(asked(call, 0), call.int(0))?;

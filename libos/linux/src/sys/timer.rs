@@ -132,7 +132,7 @@ impl Timer {
     fn expire(&mut self, time: u64) -> u64 {
         match self.next {
             Some(next) if next <= time => {
-                let count = if self.interval == 0 { 1 } else { (time - next) / self.interval + 1 };
+                let count = (time - next).checked_div(self.interval).map_or(1, |more| more + 1);
                 self.next =
                     (self.interval != 0).then(|| next.saturating_add(count.saturating_mul(self.interval)));
                 count

@@ -134,10 +134,9 @@ fn run(call: &mut Call<'_>, request: &Request) -> Result<u64> {
     if flags & CLONE_NEW != 0 {
         return Err(Errno::EPERM);
     }
-    if (flags & CLONE_PIDFD != 0 && flags & CLONE_THREAD != 0)
-        || (flags & CLONE_THREAD != 0 && flags & CLONE_SIGHAND == 0)
-        || (flags & CLONE_SIGHAND != 0 && flags & CLONE_VM == 0)
-        || (flags & CLONE_CLEAR_SIGHAND != 0 && flags & CLONE_SIGHAND != 0)
+    let has = |flag| flags & flag != 0;
+    if has(CLONE_THREAD) && (has(CLONE_PIDFD) || !has(CLONE_SIGHAND))
+        || has(CLONE_SIGHAND) && (has(CLONE_CLEAR_SIGHAND) || !has(CLONE_VM))
         || request.exit_signal > 64
     {
         return Err(Errno::EINVAL);

@@ -101,7 +101,7 @@ fn change_owner(call: &Call<'_>, dentry: &Arc<Dentry>, uid: u32, gid: u32) -> Re
         let uid_fine = uid.is_none_or(|u| u == old_uid && is_owner);
         let in_group = |g: u32| g == old_gid || g == identity.fsgid || identity.groups.contains(&g);
         let gid_fine = gid.is_none_or(|g| is_owner && in_group(g));
-        if !root && !(uid_fine && gid_fine) {
+        if !(root || uid_fine && gid_fine) {
             return Err(Errno::EPERM);
         }
     }

@@ -3,7 +3,7 @@
 use super::HostInode;
 use crate::fs::dentry::Dentry;
 use crate::fs::file::mode;
-use crate::fs::inode::{Found, Hint, Inode, Listed, New};
+use crate::fs::inode::{Found, Hint, Inode, Listed, Name, New};
 use crate::{Errno, Result};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -88,7 +88,7 @@ impl HostInode {
         let ended_in_directory = inodes.last().is_some_and(|i| i.is_kind(mode::S_IFDIR));
         let mut inodes = inodes.into_iter();
         let first = inodes.next().ok_or(Errno::EIO)?;
-        let mut more: Vec<(Box<[u8]>, Option<Arc<dyn Inode>>)> = Vec::new();
+        let mut more: Vec<(Name, Option<Arc<dyn Inode>>)> = Vec::new();
         let mut rest = names.iter().skip(1);
         for (inode, name) in inodes.zip(&mut rest) {
             more.push(((*name).into(), Some(inode)));
@@ -117,7 +117,7 @@ impl HostInode {
         let generation = dir.generation();
         let path = dir.path_in_mount();
         let mut listed = Vec::new();
-        let mut found: Vec<(Box<[u8]>, Arc<dyn Inode>)> = Vec::new();
+        let mut found: Vec<(Name, Arc<dyn Inode>)> = Vec::new();
         let mut cookie = 0;
         loop {
             let answer = gate::call(Downcall::Enumerate, [self.mount.id, cookie, 0, 0, 0, 0], &[&path])?;

@@ -6,7 +6,7 @@ mod data;
 use super::dentry::Dentry;
 use super::directory::DirectoryFile;
 use super::file::mode;
-use super::inode::{Change, Found, Hint, Inode, Listed, New, Statistics};
+use super::inode::{Change, Found, Hint, Inode, Listed, Name, New, Statistics};
 use super::mount::{Cache, Mount};
 use super::{FileOps, Metadata, OpenFile, device, time_of_day};
 use crate::ipc::pipe::{self, Fifo};
@@ -119,7 +119,7 @@ impl Node {
         })
     }
 
-    fn names(&self) -> Result<&Mutex<BTreeMap<Box<[u8]>, Arc<Self>>>> {
+    fn names(&self) -> Result<&Mutex<BTreeMap<Name, Arc<Self>>>> {
         match &self.body {
             Body::Directory(names) => Ok(names),
             _ => Err(Errno::ENOTDIR),
@@ -232,7 +232,7 @@ impl Inode for Node {
 
     fn list(&self, _: &Arc<Dentry>) -> Result<Vec<Listed>> {
         let names = self.names()?.lock();
-        let listed = |(name, node): (&Box<[u8]>, &Arc<Self>)| Listed {
+        let listed = |(name, node): (&Name, &Arc<Self>)| Listed {
             name: name.clone(),
             ino: node.ino,
             mode: node.mode.load(Ordering::Relaxed),

@@ -167,8 +167,7 @@ mod tests {
 
     #[test]
     fn attributes_survive_a_round_trip() {
-        let mut changed = Termios::default();
-        changed.lflag = 7;
+        let mut changed = Termios { lflag: 7, ..Termios::default() };
         changed.controls[cc::MIN] = 9;
         let bytes = changed.format();
         assert_eq!(bytes.len(), SIZE2);

@@ -44,7 +44,7 @@ const IN_SHARED_MEMORY: u64 = 1 << 63;
 /// `EINVAL` if it is not aligned; `EFAULT` outside the app's half.
 #[inline]
 fn key(process: &Process, addr: usize, private: bool) -> Result<Key> {
-    if addr % 4 != 0 {
+    if !addr.is_multiple_of(4) {
         return Err(Errno::EINVAL);
     }
     if !user::is_user_range(addr, 4) {
