@@ -11,6 +11,7 @@ use postern_abi::message::{MAX_PAYLOAD, Reply, Request};
 use std::io::IoSlice;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use zerocopy::{FromBytes as _, IntoBytes as _};
 
 /// Stack of a gate's thread, in bytes. Name resolution is the deepest that runs on it.
@@ -27,11 +28,41 @@ pub fn start(shared: Arc<Shared>, gate: OwnedFd) -> std::io::Result<()> {
     thread.spawn(move || serve(&shared, &gate)).map(drop)
 }
 
+/// How long to look for the next request before sleeping. Requests come in bursts, as when a program is loaded, and
+/// to be woken on an idle processor takes several times as long as to answer.
+const LOOK: Duration = Duration::from_micros(60);
+/// Requests that follow an answer by less than this are a burst.
+const BURST: Duration = Duration::from_micros(200);
+
+/// One end of a gate.
+struct Waiter {
+    answered: Instant,
+    in_burst: bool,
+}
+
+impl Waiter {
+    /// Receives the next request.
+    fn receive(&mut self, gate: &OwnedFd, buffer: &mut [u8]) -> Result<usize, Errno> {
+        // Handles that came with the message are dropped by the host: there is no room for them.
+        let mut look = |flags| recv(gate.as_raw_fd(), buffer, flags);
+        while self.in_burst {
+            match look(MsgFlags::MSG_DONTWAIT) {
+                Err(Errno::EAGAIN) => self.in_burst = self.answered.elapsed() < LOOK,
+                other => return other,
+            }
+            std::hint::spin_loop();
+        }
+        let got = look(MsgFlags::empty());
+        self.in_burst = self.answered.elapsed() < BURST;
+        got
+    }
+}
+
 fn serve(shared: &Shared, gate: &OwnedFd) {
     let mut buffer = vec![0; size_of::<Request>() + MAX_PAYLOAD];
+    let mut waiter = Waiter { answered: Instant::now(), in_burst: false };
     loop {
-        // Handles that came with the message are dropped by the host: there is no room for them.
-        let message = match recv(gate.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
+        let message = match waiter.receive(gate, &mut buffer) {
             Ok(0) => return,
             Ok(len) => buffer.get(..len).unwrap_or(&[]),
             Err(Errno::EINTR) => continue,
@@ -42,6 +73,7 @@ fn serve(shared: &Shared, gate: &OwnedFd) {
         if reply(gate, &answer).is_err() {
             return;
         }
+        waiter.answered = Instant::now();
     }
 }
 

@@ -1,5 +1,6 @@
 //! Downcalls to the monitor: one request and one reply on one of the gates.
 
+use crate::clock;
 use crate::errno::{Errno, Result};
 use crate::handle::Handle;
 use crate::sync::{self, Mutex};
@@ -26,9 +27,46 @@ pub struct Answer {
 struct Gate {
     socket: Option<Handle>,
     buffer: Vec<u8>,
+    /// Calls that are to sleep at once.
+    rest: u32,
 }
 
-static POOL: [Mutex<Gate>; GATES] = [const { Mutex::new(Gate { socket: None, buffer: Vec::new() }) }; GATES];
+/// How long a caller looks for the answer before it sleeps, in nanoseconds: most come sooner, and being woken on an
+/// idle processor takes longer than that.
+const LOOK: u64 = 40_000;
+/// After an answer that took longer, as on a busy host, so many calls sleep at once.
+const REST: u32 = 16;
+
+impl Gate {
+    /// Receives the answer: its length, and the handle that came with it.
+    fn receive(&mut self, reply: &mut Reply) -> Result<(usize, Option<Handle>)> {
+        let socket = self.socket.as_ref().ok_or(Errno::EIO)?;
+        let mut receive = |wait| socket.receive(reply.as_mut_bytes(), &mut self.buffer, wait);
+        if self.rest == 0 {
+            let end = clock::now().saturating_add(LOOK);
+            while clock::now() < end {
+                match receive(false) {
+                    Err(Errno::EAGAIN | Errno::EINTR) => core::hint::spin_loop(),
+                    Err(_) => return Err(Errno::EIO),
+                    Ok(received) => return Ok(received),
+                }
+            }
+            self.rest = REST;
+        } else {
+            self.rest -= 1;
+        }
+        loop {
+            match receive(true) {
+                Err(Errno::EINTR) => {}
+                Err(_) => return Err(Errno::EIO),
+                Ok(received) => return Ok(received),
+            }
+        }
+    }
+}
+
+static POOL: [Mutex<Gate>; GATES] =
+    [const { Mutex::new(Gate { socket: None, buffer: Vec::new(), rest: 0 }) }; GATES];
 static NEXT: AtomicU32 = AtomicU32::new(0);
 static CALLS: AtomicU64 = AtomicU64::new(0);
 
@@ -85,13 +123,7 @@ pub fn call_raw(call: Downcall, args: [u64; 6], payload: &[&[u8]]) -> Result<Ans
         }
     }
     let mut reply = Reply::new_zeroed();
-    let (got, handle) = loop {
-        match socket.receive(reply.as_mut_bytes(), &mut gate.buffer, true) {
-            Err(Errno::EINTR) => {}
-            Err(_) => return Err(Errno::EIO),
-            Ok(received) => break received,
-        }
-    };
+    let (got, handle) = gate.receive(&mut reply)?;
     let payload_len = got.checked_sub(size_of::<Reply>()).ok_or(Errno::EIO)?;
     let payload = gate.buffer.get(..payload_len).ok_or(Errno::EIO)?.to_vec();
     let error = (reply.error != 0).then(|| Errno::from_number(reply.error));
