@@ -16,7 +16,7 @@ fn build() -> Result<(), String> {
     let env = |name: &str| std::env::var(name).map_err(|e| format!("{name}: {e}"));
     let root = PathBuf::from(env("CARGO_MANIFEST_DIR")?).join("..");
     let out = PathBuf::from(env("OUT_DIR")?);
-    for watched in ["libos", "monitor/abi", "compositor-bridge/channel", "Cargo.lock"] {
+    for watched in ["libos", "monitor/abi", "compositor-bridge/channel", "Cargo.toml", "Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", root.join(watched).display());
     }
     let script = root.join("libos/image.ld").canonicalize().map_err(|e| format!("libos/image.ld: {e}"))?;

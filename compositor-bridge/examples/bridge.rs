@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         clipboard_read: false,
         clipboard_write: false,
         control: std::io::stdout().as_fd().try_clone_to_owned().ok(),
+        before_confinement: || Box::new(|| {}),
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {

@@ -12,6 +12,7 @@ use crate::surface::border::Border;
 use crate::surface::{Pools, Surfaces};
 use postern_channel::{Hello, Message, VERSION};
 use std::os::fd::OwnedFd;
+use std::time::Instant;
 use wayland_client::QueueHandle;
 
 /// Everything a bridge knows. Also the state that Wayland events are dispatched to.
@@ -34,6 +35,8 @@ pub struct Bridge {
     pub frames: u64,
     /// The app has answered the bridge's hello.
     pub greeted: bool,
+    /// What is to be done once start-up is over, and when that is.
+    pub settling: Option<(Instant, Box<dyn FnOnce()>)>,
 }
 
 impl Bridge {

@@ -29,6 +29,9 @@ pub struct BridgeConfig {
     pub clipboard_write: bool,
     /// A stream socket of JSON lines: [`Settings`](crate::Settings) come in, [`Report`](crate::Report)s go out.
     pub control: Option<OwnedFd>,
+    /// Called while the process still has all its rights. What it returns is called once when start-up is over, to
+    /// give back what only that needed.
+    pub before_confinement: fn() -> Box<dyn FnOnce()>,
 }
 
 /// Why a bridge ended, other than by the app's end.

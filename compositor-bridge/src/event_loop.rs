@@ -25,6 +25,8 @@ use wayland_client::{Connection, DispatchError, EventQueue};
 
 /// Most messages that are taken from the app before the session gets its turn.
 const MESSAGES: usize = 64;
+/// How long start-up takes, with the app's first window.
+const START_UP: Duration = Duration::from_secs(2);
 /// How often slow transfers are looked at.
 const TRANSFER_CHECK: Duration = Duration::from_secs(1);
 
@@ -45,6 +47,7 @@ pub fn run(channel: OwnedFd, config: BridgeConfig) -> Result<(), BridgeError> {
         app_id: config.app_id,
         border: config.border,
         clipboard: Clipboard::new(config.clipboard_read, config.clipboard_write),
+        before_confinement: config.before_confinement,
     };
     let connection = match connect(host) {
         Ok(connection) => connection,
@@ -82,6 +85,7 @@ struct Setup {
     app_id: Option<String>,
     border: Option<[u8; 3]>,
     clipboard: Clipboard,
+    before_confinement: fn() -> Box<dyn FnOnce()>,
 }
 
 fn report_failure(control: &mut Control, error: &BridgeError) {
@@ -140,12 +144,14 @@ fn start(
         app_id: setup.app_id,
         frames: 0,
         greeted: false,
+        settling: None,
     };
     bridge.greet();
     // The first answer names outputs, formats and devices; the second has the keymap.
     let prepared = (0..2).try_for_each(|_| {
         queue.roundtrip(&mut bridge).map(drop).map_err(|error| session_error(connection, error))
     });
+    bridge.settling = Some((Instant::now() + START_UP, (setup.before_confinement)()));
     let confined = prepared.and_then(|()| sandbox::enter());
     match confined {
         Ok(landlock) => bridge.control.report(&Report::Ready { landlock }),
@@ -204,7 +210,11 @@ fn serve(
         };
         bridge.control.flush();
         let transfers = bridge.clipboard.is_active().then_some(TRANSFER_CHECK);
-        let timeout = next_report.into_iter().chain(transfers).min();
+        if let Some((_, settle)) = bridge.settling.take_if(|(at, _)| *at <= now) {
+            settle();
+        }
+        let settling = bridge.settling.as_ref().map(|(at, _)| at.saturating_duration_since(now));
+        let timeout = next_report.into_iter().chain(transfers).chain(settling).min();
 
         let ready = wait(bridge, &reading, host_blocked, timeout)?;
         if ready.host {

@@ -4,6 +4,7 @@
 use crate::config::Config;
 use crate::monitor;
 use crate::report::{self, Report};
+use crate::sys::memory::Text;
 use crate::sys::process;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -101,6 +102,9 @@ fn print(text: &str, end: &str) {
     let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("postern: {text}{end}").as_bytes());
 }
 
+/// How long nothing must have happened until start-up counts as over, in milliseconds.
+const SETTLED_MS: u16 = 1000;
+
 struct Launcher {
     channel: OwnedFd,
     signals: SignalFd,
@@ -114,12 +118,18 @@ impl Launcher {
     /// Waits for the status; `None` if the monitor ended without one.
     fn supervise(&mut self) -> Result<Option<u8>, Errno> {
         let mut buffer = vec![0; MAX_MESSAGE];
+        let mut until_settled = PollTimeout::from(SETTLED_MS);
         loop {
             let mut fds = [
                 PollFd::new(self.channel.as_fd(), PollFlags::POLLIN),
                 PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
             ];
-            match poll(&mut fds, PollTimeout::NONE) {
+            match poll(&mut fds, until_settled) {
+                Ok(0) => {
+                    // From now on it is only here to wait.
+                    Text::mapped().release();
+                    until_settled = PollTimeout::NONE;
+                }
                 Ok(_) => {}
                 Err(Errno::EINTR) => continue,
                 Err(error) => return Err(error),

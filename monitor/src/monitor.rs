@@ -9,6 +9,7 @@ use crate::launch::{OWN_FAILURE, standard_streams, told};
 use crate::report::{Kind, Report};
 use crate::sandbox::Step;
 use crate::shared::{Mailbox, News, Parts, Shared};
+use crate::sys::memory::Text;
 use crate::usage::Usage;
 use crate::{boot, crash, files, gate, host, sys};
 use nix::errno::Errno;
@@ -27,6 +28,8 @@ use std::time::{Duration, Instant};
 
 /// How long an app that was asked to end may take.
 const STOP_GRACE: Duration = Duration::from_secs(5);
+/// How long an app takes to start up, with some to spare.
+const START_UP: Duration = Duration::from_secs(2);
 
 /// Runs the monitor until the family is gone. Called in a process of its own with one thread.
 pub fn main(config: Config, image: &'static [u8], channel: OwnedFd, launcher: Pid) -> u8 {
@@ -69,6 +72,8 @@ struct Monitor {
     usage: Arc<Usage>,
     /// When what still runs is ended.
     deadline: Option<Instant>,
+    /// When the memory that only start-up needed is given back.
+    settled: Option<Instant>,
     status_told: bool,
     /// Whether the monitor itself ended the family.
     killed: bool,
@@ -158,6 +163,7 @@ impl Monitor {
             server: None,
             usage,
             deadline: None,
+            settled: Some(Instant::now() + START_UP),
             status_told: false,
             killed: false,
             finished: false,
@@ -234,11 +240,13 @@ impl Monitor {
             fds.push(PollFd::new(gate.as_fd(), PollFlags::POLLIN));
         }
         let bridge_at = self.bridge.as_ref().and_then(Bridge::deadline);
-        let timeout =
-            self.deadline.into_iter().chain(bridge_at).min().map_or(PollTimeout::NONE, |deadline| {
+        let timeout = self.deadline.into_iter().chain(bridge_at).chain(self.settled).min().map_or(
+            PollTimeout::NONE,
+            |deadline| {
                 let left = deadline.saturating_duration_since(Instant::now()).as_millis();
                 PollTimeout::try_from(left.saturating_add(1)).unwrap_or(PollTimeout::MAX)
-            });
+            },
+        );
         match poll(&mut fds, timeout) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(_) => return self.finish(),
@@ -272,6 +280,10 @@ impl Monitor {
         if is_ready(1) && !self.finished {
             self.read_news();
             self.keeper_ended();
+        }
+        if self.settled.is_some_and(|settled| settled <= Instant::now()) {
+            Text::mapped().release();
+            self.settled = None;
         }
         if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             self.killed = true;

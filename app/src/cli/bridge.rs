@@ -3,6 +3,7 @@
 
 use clap::Args;
 use postern_bridge::{BridgeConfig, HostSession};
+use postern_monitor::sys::memory::Text;
 use std::os::fd::AsFd as _;
 use std::process::ExitCode;
 
@@ -40,6 +41,10 @@ pub fn run(args: BridgeArgs) -> ExitCode {
         clipboard_read: args.clipboard_read,
         clipboard_write: args.clipboard_write,
         control: Some(control),
+        before_confinement: || {
+            let text = Text::mapped();
+            Box::new(|| text.release())
+        },
     };
     match postern_bridge::run(channel, config) {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,6 +2,7 @@
 #![allow(unsafe_code, reason = "the one place for it; every block says why it is sound")]
 
 pub mod directory;
+pub mod memory;
 pub mod process;
 pub mod terminal;
 
