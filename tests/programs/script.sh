@@ -161,6 +161,40 @@ read -r first <&7
 check "read and write" "$first" a
 exec 7>&-
 check "dollar zero" "$(basename "$0")" script.sh
+
+# Coprocesses, process substitution and nested subshells.
+coproc UPPER { while read -r line; do echo "${line^^}"; done; }
+echo "through a coprocess" >&"${UPPER[1]}"
+read -r answer <&"${UPPER[0]}"
+check "coprocess" "$answer" "THROUGH A COPROCESS"
+eval "exec ${UPPER[1]}>&-"
+check "two substitutions" "$(diff <(printf '1\n2\n') <(printf '1\n3\n') | grep -c '^[<>]')" 2
+check "writing to one" "$(echo in >(cat >/dev/null) | wc -w | tr -d ' ')" 2
+check "nesting" "$( ( ( ( echo deep ) ) ) )" deep
+check "subshell's own" "$( (cd /; x=changed); echo "${x-unset}")" unset
+deep() { [ "$1" -eq 0 ] && echo bottom || deep $(($1 - 1)); }
+check "recursion" "$(deep 200)" bottom
+check "pipe status" "$(false | true | false; echo "${PIPESTATUS[*]}")" "1 0 1"
+check "pipefail" "$(set -o pipefail; false | true; echo $?)" 1
+check "noclobber" "$(set -C; echo x 2>/dev/null >both && echo written || echo kept)" kept
+check "tee" "$(echo twice | tee one-copy | cat - one-copy | wc -l | tr -d ' ')" 2
+trap 'usr=$((usr + 1))' USR1
+usr=0
+for k in 1 2 3; do kill -USR1 $$; done
+check "own signals" "$usr" 3
+(trap '' TERM; kill -TERM "$BASHPID"; echo survived >ignored)
+check "ignored" "$(cat ignored)" survived
+mkfifo queue
+(for k in 1 2 3; do echo "$k"; done >queue) &
+check "fifo" "$(paste -sd+ queue)" "1+2+3"
+wait
+check "many children" "$(for k in $(seq 40); do (echo "$k") & done | sort -n | tail -1)" 40
+ln -s both a-link
+cp -a a-link b-link
+mv both moved
+check "dangling" "$([ -e b-link ] && echo there || echo gone)" gone
+mv moved both
+check "links" "$(readlink a-link) $(stat -Lc %s a-link)" "both $(stat -c %s both)"
 cd /
 rm -rf "$dir"
 [ ! -e "$dir" ] && log ok "cleaned up"

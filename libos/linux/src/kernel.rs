@@ -38,6 +38,9 @@ fn keeper() -> Option<ThreadId> {
 static STARTS: Mutex<VecDeque<Arc<Thread>>> = Mutex::new(VecDeque::new());
 /// A host child ended somewhere in the family: look whether one died without having said so.
 static LOOK_FOR_DEATHS: AtomicBool = AtomicBool::new(false);
+/// After the keeper has looked, it does so again on its own after [`DOZE`] nanoseconds, if there is reason to.
+static IS_DOZING: AtomicBool = AtomicBool::new(false);
+const DOZE: u64 = 50_000_000;
 
 /// Has the keeper start `thread` in a clean picoprocess forked from itself. The thread's pending program is loaded
 /// there.
@@ -127,8 +130,11 @@ impl Kernel for Linux {
                 clone::start_process(&thread);
                 continue;
             }
-            if LOOK_FOR_DEATHS.swap(false, Ordering::AcqRel) {
+            if LOOK_FOR_DEATHS.swap(false, Ordering::SeqCst) {
                 exit::look_for_deaths();
+                IS_DOZING.store(true, Ordering::SeqCst);
+                host_thread::park(Some(postern_pal::clock::now().saturating_add(DOZE)));
+                IS_DOZING.store(false, Ordering::SeqCst);
                 continue;
             }
             host_thread::park(None);
@@ -175,9 +181,12 @@ impl Kernel for Linux {
         }
     }
 
-    fn host_child_ended(&self) {
-        LOOK_FOR_DEATHS.store(true, Ordering::Release);
-        if let Some(keeper) = keeper() {
+    fn host_child_ended(&self, by_itself: bool) {
+        LOOK_FOR_DEATHS.store(true, Ordering::SeqCst);
+        // One that ended by itself has said so before. Only because the host may have merged its signal with that of
+        // one that was killed is it looked at, at leisure.
+        let is_dozing = by_itself && IS_DOZING.load(Ordering::SeqCst);
+        if let Some(keeper) = keeper().filter(|_| !is_dozing) {
             host_thread::unpark(keeper);
         }
     }

@@ -28,7 +28,8 @@ pub trait Kernel: Sync {
     /// The thread was kicked, or a call left work: handle signals before app code goes on.
     fn resume(&self, task: &Task, frame: &mut Frame);
     /// A host child of this process ended (called in a signal handler: may only store to atomics and unpark).
-    fn host_child_ended(&self);
+    /// `by_itself`: it called exit, and was not killed.
+    fn host_child_ended(&self, by_itself: bool);
 }
 
 static KERNEL: Once<&'static dyn Kernel> = Once::new();

@@ -19,6 +19,8 @@ const SIGFPE: usize = 8;
 const SIGSEGV: usize = 11;
 const SIGCHLD: usize = 17;
 const SIGSYS: usize = 31;
+/// `si_code` of a SIGCHLD for a child that called exit.
+const CLD_EXITED: i32 = 1;
 
 /// General registers in the host's `struct ucontext`, as `struct sigcontext` orders them.
 #[repr(C)]
@@ -128,7 +130,7 @@ extern "C" fn pal_host_signal(signal: i32, info: *mut HostInfo, context: *mut Ho
             save_all(base, control, context);
             continue_at(base, context, &raw const entry::pal_kick_entry);
         }
-        SIGCHLD => entry::kernel().host_child_ended(),
+        SIGCHLD => entry::kernel().host_child_ended(info.code == CLD_EXITED),
         signal if in_kernel => kernel_fault(signal, info, context),
         signal => {
             save_all(base, control, context);

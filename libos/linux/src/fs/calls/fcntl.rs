@@ -2,7 +2,7 @@
 
 use crate::call::Call;
 use crate::fs::OpenFile;
-use crate::fs::file::flags;
+use crate::fs::file::{flags, mode};
 use crate::fs::lock::{self, Operation};
 use crate::fs::memfd::MemoryFile;
 use crate::ipc::pipe;
@@ -28,6 +28,7 @@ const F_OFD_GETLK: u32 = 36;
 const F_OFD_SETLK: u32 = 37;
 const F_OFD_SETLKW: u32 = 38;
 const F_GETLEASE: u32 = 1025;
+const F_NOTIFY: u32 = 1026;
 const F_DUPFD_CLOEXEC: u32 = 1030;
 const F_SETPIPE_SZ: u32 = 1031;
 const F_GETPIPE_SZ: u32 = 1032;
@@ -99,6 +100,9 @@ pub fn fcntl(call: &mut Call<'_>) -> Result<u64> {
         F_SETSIG if call.int(2) == 0 => Ok(0),
         F_GETSIG => Ok(0),
         F_GETLEASE => Ok(F_UNLCK),
+        // Nobody is told: without a signal nothing is promised either (inotify replaced it).
+        F_NOTIFY if file.ops.metadata()?.mode & mode::S_IFMT == mode::S_IFDIR => Ok(0),
+        F_NOTIFY => Err(Errno::ENOTDIR),
         F_SETPIPE_SZ => {
             let size = usize::try_from(call.uint(2)).map_err(|_| Errno::EINVAL)?;
             pipe::set_capacity(&*file.ops, size).map(|s| s as u64)

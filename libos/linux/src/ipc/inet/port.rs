@@ -37,11 +37,21 @@ impl<T: SocketOps> Ports<T> {
         Self(Mutex::new(Inner { bound: Vec::new(), next: EPHEMERAL.0 }))
     }
 
-    /// Binds a socket; port 0 asks for any. Returns the address it has now.
+    /// Binds a socket; port 0 asks for any. Returns the address it has now. `shares`: whether a socket that allows
+    /// the same address again allows it to this one.
     ///
     /// # Errors
     /// `EADDRINUSE`.
-    pub fn bind(&self, mut local: Endpoint, reuse: bool, socket: &Weak<T>) -> Result<Endpoint> {
+    pub fn bind(
+        &self,
+        mut local: Endpoint,
+        reuse: bool,
+        socket: &Weak<T>,
+        shares: impl Fn(&T) -> bool,
+    ) -> Result<Endpoint> {
+        if local.port != 0 && reuse && self.find(&local, |other| !shares(other)).is_some() {
+            return Err(Errno::EADDRINUSE);
+        }
         let mut inner = self.0.lock();
         inner.bound.retain(|b| b.socket.strong_count() > 0);
         if local.port == 0 {
@@ -96,13 +106,13 @@ mod tests {
         let ports = Ports::new();
         let (a, b) = (TcpSocket::new(family::INET), TcpSocket::new(family::INET));
         let local = Endpoint::v4([127, 0, 0, 1], 80);
-        let bind = |socket, reuse| ports.bind(local, reuse, &Arc::downgrade(socket));
+        let bind = |socket, reuse| ports.bind(local, reuse, &Arc::downgrade(socket), |_| true);
         assert_eq!(bind(&a, true), Ok(local));
         assert_eq!(bind(&b, false), Err(Errno::EADDRINUSE));
         assert_eq!(bind(&b, true), Ok(local));
         // Another address of the same port is free, the unspecified one is not.
-        assert!(ports.bind(Endpoint::v4([127, 0, 0, 2], 80), false, &Arc::downgrade(&a)).is_ok());
-        assert!(ports.bind(Endpoint::any(family::INET, 80), false, &Arc::downgrade(&a)).is_err());
+        assert!(ports.bind(Endpoint::v4([127, 0, 0, 2], 80), false, &Arc::downgrade(&a), |_| true).is_ok());
+        assert!(ports.bind(Endpoint::any(family::INET, 80), false, &Arc::downgrade(&a), |_| true).is_err());
     }
 
     #[test]
@@ -110,8 +120,8 @@ mod tests {
         let ports = Ports::new();
         let (a, b) = (TcpSocket::new(family::INET), TcpSocket::new(family::INET));
         let any = Endpoint::any(family::INET, 0);
-        let first = ports.bind(any, false, &Arc::downgrade(&a)).unwrap();
-        let second = ports.bind(any, false, &Arc::downgrade(&b)).unwrap();
+        let first = ports.bind(any, false, &Arc::downgrade(&a), |_| true).unwrap();
+        let second = ports.bind(any, false, &Arc::downgrade(&b), |_| true).unwrap();
         assert_ne!(first.port, second.port);
         let to = Endpoint::v4([127, 0, 0, 1], second.port);
         assert!(ports.find(&to, |_| true).is_some_and(|found| Arc::ptr_eq(&found, &b)));

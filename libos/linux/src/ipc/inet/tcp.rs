@@ -120,7 +120,7 @@ impl TcpSocket {
         match *local {
             Some(local) => Ok(local),
             None => {
-                let any = PORTS.bind(Endpoint::any(self.family, 0), false, &self.this)?;
+                let any = PORTS.bind(Endpoint::any(self.family, 0), false, &self.this, |_| true)?;
                 *local = Some(any);
                 Ok(any)
             }
@@ -285,7 +285,12 @@ impl SocketOps for TcpSocket {
             return Err(Errno::EINVAL);
         }
         let reuse = self.options.has(so::REUSEADDR) || self.options.has(so::REUSEPORT);
-        *local = Some(PORTS.bind(endpoint, reuse, &self.this)?);
+        // Who listens shares only with those that all say SO_REUSEPORT.
+        let shares = |other: &Self| {
+            let both = self.options.has(so::REUSEPORT) && other.options.has(so::REUSEPORT);
+            both || !matches!(*other.phase.lock(), Phase::Listening { .. })
+        };
+        *local = Some(PORTS.bind(endpoint, reuse, &self.this, shares)?);
         Ok(())
     }
 

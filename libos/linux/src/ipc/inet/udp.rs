@@ -69,7 +69,7 @@ impl UdpSocket {
         match state.local {
             Some(local) => Ok(local),
             None => {
-                let local = PORTS.bind(Endpoint::any(self.family, 0), false, &self.this)?;
+                let local = PORTS.bind(Endpoint::any(self.family, 0), false, &self.this, |_| true)?;
                 state.local = Some(local);
                 Ok(local)
             }
@@ -163,7 +163,7 @@ impl SocketOps for UdpSocket {
             return Err(Errno::EINVAL);
         }
         let reuse = self.options.has(so::REUSEADDR) || self.options.has(so::REUSEPORT);
-        state.local = Some(PORTS.bind(endpoint, reuse, &self.this)?);
+        state.local = Some(PORTS.bind(endpoint, reuse, &self.this, |_| true)?);
         Ok(())
     }
 
