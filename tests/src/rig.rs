@@ -4,7 +4,7 @@ use nix::unistd::{Gid, Uid, User, chown};
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -113,13 +113,10 @@ impl Rig {
     /// A command that runs as the user, with a clean environment.
     #[must_use]
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
-        let mut command;
+        let mut command = Command::new(program);
         if Uid::effective().is_root() {
-            command = Command::new("setpriv");
-            command.arg(format!("--reuid={}", self.user.uid)).arg(format!("--regid={}", self.user.gid));
-            command.args(["--clear-groups", "--"]).arg(program);
-        } else {
-            command = Command::new(program);
+            // Supplementary groups go too.
+            command.uid(self.user.uid.as_raw()).gid(self.user.gid.as_raw());
         }
         command.env_clear().current_dir(self.home());
         command.env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/games");
