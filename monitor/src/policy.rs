@@ -53,9 +53,6 @@ pub struct Rule {
     /// Bits that are cleared before `one_of` is looked at.
     #[serde(default)]
     pub ignoring: BTreeMap<String, u64>,
-    /// Largest value.
-    #[serde(default)]
-    pub at_most: Option<u64>,
 }
 
 impl Rule {
@@ -72,17 +69,16 @@ impl Rule {
         };
         let condition = |op, value| SeccompCondition::new(self.index, len.clone(), op, value);
         let ignored = self.ignoring.values().fold(0, |all, bit| all | bit);
-        Ok(match (&self.only, &self.one_of, self.at_most) {
-            (Some(only), None, None) if ignored == 0 => {
+        Ok(match (&self.only, &self.one_of) {
+            (Some(only), None) if ignored == 0 => {
                 let allowed = only.values().fold(0, |all, bit| all | bit);
                 vec![condition(SeccompCmpOp::MaskedEq(!allowed & self.mask()), 0)?]
             }
-            (None, Some(values), None) => values
+            (None, Some(values)) => values
                 .values()
                 .map(|value| condition(SeccompCmpOp::MaskedEq(!ignored & self.mask()), *value))
                 .collect::<Result<_, _>>()?,
-            (None, None, Some(most)) if ignored == 0 => vec![condition(SeccompCmpOp::Le, most)?],
-            _ => return Err("a rule has exactly one of only, one_of and at_most".into()),
+            _ => return Err("a rule has either only or one_of".into()),
         })
     }
 }

@@ -121,11 +121,9 @@ fn allowed(rule: &Rule) -> Vec<u64> {
         let all = only.values().fold(0, |sum, bit| sum | bit);
         return only.values().copied().chain([0, all]).collect();
     }
-    if let Some(values) = &rule.one_of {
-        let ignored = rule.ignoring.values().fold(0, |sum, bit| sum | bit);
-        return values.values().flat_map(|value| [*value, value | ignored]).collect();
-    }
-    (0..=rule.at_most.expect("a bound")).collect()
+    let ignored = rule.ignoring.values().fold(0, |sum, bit| sum | bit);
+    let values = rule.one_of.as_ref().expect("values");
+    values.values().flat_map(|value| [*value, value | ignored]).collect()
 }
 
 /// Values that it does not allow: every other bit, and neighbours.

@@ -110,7 +110,7 @@ static int wide_arguments_at_the_gate(void) {
         {"memory poisoned", SYS_madvise, (long)buffer & ~4095, 4096, 100, 0, 0, 0},
         {"memory merged", SYS_madvise, (long)buffer & ~4095, 4096, 12, 0, 0, 0},
         {"a priority-inheritance futex", SYS_futex, (long)buffer, 6, 0, 0, 0, 0},
-        {"another process's clock", SYS_clock_gettime, ~(victim << 3) << 0, (long)buffer, 0, 0, 0, 0},
+        {"the clock of a process outside", SYS_clock_gettime, (~victim << 3) | 2, (long)buffer, 0, 0, 0, 0},
         {"a connection by MSG_FASTOPEN", SYS_sendmsg, 3, (long)buffer, 0x20000000, 0, 0, 0},
         {"out-of-band data", SYS_sendmsg, 3, (long)buffer, 1, 0, 0, 0},
         {"a hole that shifts", SYS_fallocate, 3, 8, 0, 4096, 0, 0},

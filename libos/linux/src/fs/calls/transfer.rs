@@ -12,8 +12,15 @@ use postern_pal::user;
 
 const BUFFER: usize = 64 * 1024;
 
-/// Writes all of `bytes`, waiting where the file is non-blocking: they were taken from their source already.
-fn write_all(thread: &Thread, file: &OpenFile, bytes: &[u8], mut at: Option<u64>) -> Result<usize> {
+/// Writes all of `bytes`. `taken`: they cannot be given back to their source, so what was begun is finished even
+/// where the file is non-blocking.
+fn write_all(
+    thread: &Thread,
+    file: &OpenFile,
+    bytes: &[u8],
+    mut at: Option<u64>,
+    taken: bool,
+) -> Result<usize> {
     let mut written = 0;
     while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
         match file.write(thread, &mut Source::Kernel(rest, 0), at) {
@@ -22,7 +29,7 @@ fn write_all(thread: &Thread, file: &OpenFile, bytes: &[u8], mut at: Option<u64>
                 written += count;
                 at = at.map(|a| a.saturating_add(count as u64));
             }
-            Err(Errno::EAGAIN) if written > 0 => {
+            Err(Errno::EAGAIN) if written > 0 && taken => {
                 let Some(queue) = file.ops.wait_queue() else { break };
                 let ready =
                     || file.ops.poll(file).intersects(Poll::OUT | Poll::ERR | Poll::HUP).then_some(Ok(()));
@@ -56,7 +63,8 @@ fn copy(
             Err(error) if total == 0 => return Err(error),
             Err(_) => break,
         };
-        let put = match write_all(thread, to, part.get(..got).unwrap_or(&[]), to_at) {
+        let put = match write_all(thread, to, part.get(..got).unwrap_or(&[]), to_at, !from.ops.is_seekable())
+        {
             Ok(put) => put,
             Err(error) => {
                 give_back(from, from_at, got);

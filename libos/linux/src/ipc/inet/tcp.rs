@@ -31,6 +31,13 @@ const MAX_BACKLOG: usize = 4096;
 const AHEAD: usize = 16 << 10;
 /// Default buffers as programs see them.
 const BUFFER: usize = 131_072;
+/// Most bytes on their way where neither end has set a size: the host's kernel would let them grow, too.
+const IN_FLIGHT: usize = 512 * 1024;
+
+/// How many bytes may be on their way from an end with one send buffer to one with this receive buffer.
+fn in_flight(send: usize, receive: usize) -> usize {
+    if (send, receive) == (BUFFER, BUFFER) { IN_FLIGHT } else { send.min(receive) }
+}
 
 static PORTS: Ports<TcpSocket> = Ports::new();
 
@@ -139,6 +146,10 @@ impl TcpSocket {
             local.address = to.address;
         }
         let (ours, theirs) = UnixSocket::stream_pair(credentials_of(thread, true), &self.queue)?;
+        // The accepted end inherits the listener's sizes.
+        let (here, there) = (&self.options, &listener.options);
+        ours.limit_sending(in_flight(here.send_buffer(), there.receive_buffer()));
+        ours.limit_receiving(in_flight(there.send_buffer(), here.receive_buffer()));
         {
             let mut phase = listener.phase.lock();
             let Phase::Listening { backlog, pending, .. } = &mut *phase else { return Ok(None) };
@@ -496,6 +507,11 @@ impl SocketOps for TcpSocket {
 
     fn set_option(&self, level: i32, name: i32, value: &[u8]) -> Result<()> {
         if level == SOL_SOCKET {
+            match (self.near(), name) {
+                (Some(near), so::SNDBUF) => near.end.limit_sending(self.options.send_buffer()),
+                (Some(near), so::RCVBUF) => near.end.limit_receiving(self.options.receive_buffer()),
+                _ => {}
+            }
             return Ok(());
         }
         self.extras.set(level, name, value)?;

@@ -130,6 +130,12 @@ impl Options {
         self.send_buffer.load(Ordering::Relaxed)
     }
 
+    /// `SO_RCVBUF` in bytes.
+    #[must_use]
+    pub fn receive_buffer(&self) -> usize {
+        self.receive_buffer.load(Ordering::Relaxed)
+    }
+
     fn deadline(timeout: &AtomicU64) -> Option<u64> {
         match timeout.load(Ordering::Relaxed) {
             0 => None,

@@ -153,6 +153,20 @@ impl UnixSocket {
         other.link.set(far).map_err(|_| Errno::EISCONN)
     }
 
+    /// Sets how many bytes may be on their way to the peer.
+    pub fn limit_sending(&self, bytes: usize) {
+        if let Some(link) = self.link.get() {
+            link.tx.set_limit(bytes);
+        }
+    }
+
+    /// Sets how many bytes may be on their way from the peer.
+    pub fn limit_receiving(&self, bytes: usize) {
+        if let Some(link) = self.link.get() {
+            link.rx.set_limit(bytes);
+        }
+    }
+
     /// Two sockets that are the ends of a connection, for other families to be built on; the first one uses `queue`.
     ///
     /// # Errors
@@ -568,11 +582,7 @@ impl SocketOps for UnixSocket {
                     link.rx.want_credentials(want);
                 }
             }
-            so::SNDBUF => {
-                if let Some(link) = self.link.get() {
-                    link.tx.set_limit(self.options.send_buffer());
-                }
-            }
+            so::SNDBUF => self.limit_sending(self.options.send_buffer()),
             _ => {}
         }
         Ok(())
