@@ -1,5 +1,5 @@
 # `make run` shows Postern, `make test` checks it. See README.md.
-.PHONY: build run test lint bench packages
+.PHONY: build run test lint bench conformance packages
 
 build:
 	cargo build --release
@@ -20,3 +20,6 @@ test: packages build lint
 
 bench: packages build
 	POSTERN_TEST_USER=$$(sh tests/setup/user.sh) cargo run --release -q -p postern-tests --bin bench
+
+conformance: packages build
+	POSTERN_TEST_USER=$$(sh tests/setup/user.sh) cargo run --release -q -p postern-tests --bin conformance

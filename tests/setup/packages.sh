@@ -3,7 +3,8 @@
 set -eu
 packages="gcc make pkg-config sway grim wtype wl-clipboard foot gtk-3-examples gtk-4-examples gnome-calculator mousepad
 busybox-static bubblewrap fonts-dejavu-core adwaita-icon-theme hicolor-icon-theme libgl1-mesa-dri libegl1 libgl1
-libxkbcommon0 xkb-data libwayland-client0 python3 perl git xz-utils sqlite3 dconf-gsettings-backend util-linux"
+libxkbcommon0 xkb-data libwayland-client0 python3 perl git xz-utils sqlite3 dconf-gsettings-backend util-linux
+libpython3.11-testsuite"
 missing=""
 for package in $packages; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"

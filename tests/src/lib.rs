@@ -5,6 +5,7 @@
 //! session's compositor refuses to be root's).
 #![forbid(unsafe_code)]
 
+pub mod conformance;
 pub mod picture;
 pub mod pointer;
 pub mod processes;

@@ -385,7 +385,7 @@ impl SocketOps for TcpSocket {
 
     fn peer(&self) -> Result<Vec<u8>> {
         match &*self.phase.lock() {
-            Phase::Near(near) => Ok(near.peer.format(self.family)),
+            Phase::Near(near) if !near.end.was_reset() => Ok(near.peer.format(self.family)),
             Phase::Far(far) if !far.connecting || far.stream.watched.look(poller::OUT) == poller::OUT => {
                 Ok(far.peer.format(self.family))
             }
@@ -490,6 +490,9 @@ impl SocketOps for TcpSocket {
     fn close(&self) {
         PORTS.release(self);
         let old = core::mem::replace(&mut *self.phase.lock(), Phase::Closed);
+        if let (Phase::Near(near), true) = (&old, self.options.aborts()) {
+            near.end.abort();
+        }
         close_phase(old);
         self.queue.wake();
     }

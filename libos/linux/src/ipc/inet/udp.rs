@@ -242,7 +242,14 @@ impl SocketOps for UdpSocket {
             return result;
         }
         let stream = match self.stream(&to) {
-            Err(Errno::ENETUNREACH) if to.is_loopback() => return Err(Errno::ECONNREFUSED),
+            // Nobody is there. Only a connected socket learns of it, by its next call.
+            Err(Errno::ENETUNREACH) if to.is_loopback() => {
+                if self.state.lock().peer.is_some() {
+                    self.options.set_error(Errno::ECONNREFUSED);
+                    self.queue.wake();
+                }
+                return Ok(total);
+            }
             other => other?,
         };
         stream.write(thread, &mut Source::Kernel(&data, 0), out.nonblocking, self.options.send_deadline())

@@ -136,6 +136,13 @@ impl Options {
         self.receive_buffer.load(Ordering::Relaxed)
     }
 
+    /// Whether closing aborts the connection (`SO_LINGER` of no time).
+    #[must_use]
+    pub fn aborts(&self) -> bool {
+        let [on, time] = &self.linger;
+        on.load(Ordering::Relaxed) != 0 && time.load(Ordering::Relaxed) == 0
+    }
+
     fn deadline(timeout: &AtomicU64) -> Option<u64> {
         match timeout.load(Ordering::Relaxed) {
             0 => None,

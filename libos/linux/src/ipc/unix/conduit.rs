@@ -82,6 +82,8 @@ struct Flow {
     refused: bool,
     /// The reader's next read fails with `ECONNRESET`.
     reset: bool,
+    /// The writer ended with a reset, whether the reader knows it or not.
+    was_reset: bool,
     /// Writers of others' datagram queues, to be woken when there is room.
     waiting: Vec<Arc<WaitQueue>>,
 }
@@ -136,6 +138,7 @@ impl Conduit {
             ended: false,
             refused: false,
             reset: false,
+            was_reset: false,
             waiting: Vec::new(),
         };
         Arc::new(Self {
@@ -440,12 +443,19 @@ impl Conduit {
         flow.ring.len() + flow.held
     }
 
+    /// Whether the writer ended with a reset.
+    #[must_use]
+    pub fn was_reset(&self) -> bool {
+        self.flow.lock().was_reset
+    }
+
     /// The writer sends no more. With `reset`, the reader's next read after the data fails.
     pub fn end(&self, reset: bool) {
         {
             let mut flow = self.flow.lock();
             flow.ended = true;
             flow.reset |= reset;
+            flow.was_reset |= reset;
         }
         self.reader.wake();
         self.wake_writer(Vec::new());

@@ -3,6 +3,7 @@
 pub mod address;
 pub mod conduit;
 pub mod garbage;
+mod loopback;
 mod transfer;
 
 use super::socket::calls::is_unix_kind;
@@ -151,20 +152,6 @@ impl UnixSocket {
         // Two threads may connect the same socket at the same time.
         self.link.set(near).map_err(|_| Errno::EISCONN)?;
         other.link.set(far).map_err(|_| Errno::EISCONN)
-    }
-
-    /// Sets how many bytes may be on their way to the peer.
-    pub fn limit_sending(&self, bytes: usize) {
-        if let Some(link) = self.link.get() {
-            link.tx.set_limit(bytes);
-        }
-    }
-
-    /// Sets how many bytes may be on their way from the peer.
-    pub fn limit_receiving(&self, bytes: usize) {
-        if let Some(link) = self.link.get() {
-            link.rx.set_limit(bytes);
-        }
     }
 
     /// Two sockets that are the ends of a connection, for other families to be built on; the first one uses `queue`.
