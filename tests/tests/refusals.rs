@@ -67,6 +67,11 @@ fn the_hosts_home_and_secrets_are_invisible() {
     let lines: Vec<&str> = out.stdout.lines().collect();
     assert_eq!(lines.last(), Some(&"end"), "{out:?}");
     assert!(!out.stdout.contains("secret") && !out.stdout.contains("root:"), "{out:?}");
+    // Nor for one that the app takes for root.
+    for secret in ["/etc/shadow", "/etc/gshadow", "/etc/sudoers", "/root/.profile"] {
+        let out = rig.sandboxed_with(&["--uid", "0"], &["/bin/cat", secret], None).unwrap();
+        assert_eq!((out.status, out.stdout.as_str()), (1, ""), "{secret}: {out:?}");
+    }
     // Another file of the host that is in no system directory.
     let outside = rig.file("ungranted", b"ungranted").unwrap();
     let out = rig.sandboxed_with(&["--id", "x"], &["/bin/ls", "-A", "/tmp"], None).unwrap();

@@ -203,9 +203,10 @@ fn replace(thread: &Thread, space: &AddressSpace, prot: u32, at: usize, new: &[u
             .and_then(|()| writable())
             .and_then(|()| user::store_u8(at, *first));
         if steps.is_err() {
-            // The breakpoint must not stay.
-            user::write_bytes(at + 1, old.get(1..).unwrap_or_default())?;
-            user::store_u8(at, old.first().copied().unwrap_or_default())?;
+            // The breakpoint must not stay, whichever step failed.
+            let _ = writable()
+                .and_then(|()| user::write_bytes(at + 1, old.get(1..).unwrap_or_default()))
+                .and_then(|()| user::store_u8(at, old.first().copied().unwrap_or_default()));
         }
         space.set_patching(0);
         steps

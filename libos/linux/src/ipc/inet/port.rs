@@ -109,6 +109,9 @@ mod tests {
         let bind = |socket, reuse| ports.bind(local, reuse, &Arc::downgrade(socket), |_| true);
         assert_eq!(bind(&a, true), Ok(local));
         assert_eq!(bind(&b, false), Err(Errno::EADDRINUSE));
+        // Who listens may not want to share, whatever both said before.
+        let unshared = ports.bind(local, true, &Arc::downgrade(&b), |_| false);
+        assert_eq!(unshared, Err(Errno::EADDRINUSE));
         assert_eq!(bind(&b, true), Ok(local));
         // Another address of the same port is free, the unspecified one is not.
         assert!(ports.bind(Endpoint::v4([127, 0, 0, 2], 80), false, &Arc::downgrade(&a), |_| true).is_ok());
