@@ -87,15 +87,24 @@ impl WaitQueue {
 
     #[cold]
     fn wake_slow(&self) {
+        // Woken threads leave the queue at once: waking them under its lock would make them wait for it. Most queues
+        // hold one or two threads, which need no memory here.
+        let mut first = [None; 4];
+        let mut further = Vec::new();
         let mut callbacks = Vec::new();
         {
             let list = self.list.lock();
+            let mut room = first.iter_mut();
             for (_, waiter) in list.iter() {
-                match waiter {
-                    Waiter::Thread(id) => host_thread::unpark(*id),
-                    Waiter::Callback(weak) => callbacks.extend(weak.upgrade()),
+                match (waiter, room.next()) {
+                    (Waiter::Thread(id), Some(place)) => *place = Some(*id),
+                    (Waiter::Thread(id), None) => further.push(*id),
+                    (Waiter::Callback(weak), _) => callbacks.extend(weak.upgrade()),
                 }
             }
+        }
+        for id in first.into_iter().flatten().chain(further) {
+            host_thread::unpark(id);
         }
         for callback in callbacks {
             callback.notify();

@@ -1,9 +1,8 @@
 //! Start: from the first instruction of the image, alone in a new process, to the personality on shared memory.
 //!
-//! The host mapped the image privately. This code maps text and read-only data again from the image file, shared;
-//! moves the writable data into the arena and maps that over itself; maps start-up block, thread areas and heap
-//! from the arena; installs the host signal handlers and then the seccomp filter; and only then calls
-//! [`crate::entry::Kernel::boot`]. No app byte has been read before the filter is in force.
+//! The host mapped the image privately. This code moves the writable data into the arena and maps that over itself;
+//! maps start-up block, thread areas and heap from the arena; installs the host signal handlers and then the seccomp
+//! filter; and only then calls [`crate::entry::Kernel::boot`]. No app byte has been read before the filter is in force.
 
 use crate::errno::Result;
 use crate::handle::Handle;
@@ -20,6 +19,7 @@ use zerocopy::FromBytes;
 
 const PROT_R: usize = 1;
 const PROT_RW: usize = 3;
+const PROT_X: usize = 4;
 const MAP_SHARED: usize = 1;
 const MAP_FIXED: usize = 0x10;
 const MAP_NORESERVE: usize = 0x4000;
@@ -66,7 +66,22 @@ fn map_shared(fd: i32, addr: usize, len: usize, prot: usize, offset: usize) -> R
     unsafe { host::call(number::MMAP, [addr, len, prot, flags, fd, offset]) }
 }
 
-/// Maps the image's own segments again, shared.
+/// Has the host copy the page tables of a mapping of text or constants to forked children. It does that for private
+/// mappings with a page that was written to; of others every child takes a page fault for each part that it runs. So
+/// one page is written to, with what it holds.
+fn keep_page_tables(addr: usize, len: usize, prot: usize) -> Result<()> {
+    // SAFETY: start-up only, before any app byte is read: the same bytes stay mapped at every moment, executable where
+    // this code runs.
+    unsafe {
+        host::call(number::MPROTECT, [addr, len, PROT_RW | PROT_X, 0, 0, 0])?;
+        let first = core::ptr::with_exposed_provenance_mut::<u8>(addr);
+        first.write_volatile(first.read_volatile());
+        host::call(number::MPROTECT, [addr, len, prot, 0, 0, 0])?;
+    }
+    Ok(())
+}
+
+/// Makes the image fit to be shared by the family: its data moves to the arena.
 fn share_image() -> Result<()> {
     // SAFETY: the linker script puts the ELF header and program headers at KERNEL_BASE, mapped by the host.
     let word =
@@ -80,13 +95,13 @@ fn share_image() -> Result<()> {
         if kind != 1 {
             continue;
         }
-        let (offset, vaddr, filesz, memsz) =
-            (to(word(at + 8)), to(word(at + 16)), to(word(at + 32)), to(word(at + 40)));
+        let (vaddr, filesz, memsz) = (to(word(at + 16)), to(word(at + 32)), to(word(at + 40)));
         let start = vaddr & !4095;
         let len = ((vaddr + memsz + 4095) & !4095) - start;
         if flags & 2 == 0 {
-            let prot = PROT_R | if flags & 1 != 0 { 4 } else { 0 };
-            map_shared(handle::IMAGE, start, len, prot, offset & !4095)?;
+            let prot = PROT_R | if flags & 1 != 0 { PROT_X } else { 0 };
+            // A host may forbid memory that is writable and executable: slower forks, and just as right.
+            let _ = keep_page_tables(start, len, prot);
         } else {
             // Writable data: to the arena by a write, which needs no second mapping.
             let iov: [usize; 2] = [vaddr, filesz];

@@ -332,6 +332,10 @@ pub fn unpark(id: ThreadId) {
 pub fn kick(id: ThreadId) {
     let control = control(id);
     control.pending.swap(1, Ordering::SeqCst);
+    if id == current() {
+        // It is not parked, and looks before it returns to app code.
+        return;
+    }
     if control.in_user.load(Ordering::SeqCst) != 0 {
         let (pid, tid) = host_ids(id);
         // SAFETY: the signal's handler is ours and only diverts the thread.

@@ -15,9 +15,9 @@
 //! meanwhile; a thread that runs into it tries again ([`is_own_breakpoint`]). Between the steps the page's protection
 //! changes, which makes the host interrupt every processor that runs the process.
 
-use super::space::{AddressSpace, Kind, PAGE};
+use super::space::{self, AddressSpace, Kind, PAGE};
 use crate::task::Thread;
-use crate::{Errno, Result};
+use crate::{Errno, Mutex, Result};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -42,8 +42,52 @@ pub struct Pool {
 /// Sites that trapped lately, by hash: a site is patched when it traps a second time.
 static SEEN: [AtomicU64; 1024] = [const { AtomicU64::new(0) }; 1024];
 
-fn seen_before(space: &AddressSpace, site: u64) -> bool {
-    let key = (space.id.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ site).wrapping_mul(0xff51_afd7_ed55_8ccd);
+/// Sites that children trap on and their call numbers. A child that traps on each of its calls once gains nothing from
+/// patches of its own; made in its parent, they are there for the next child.
+pub struct Sites {
+    /// Names them among the sites seen.
+    id: u64,
+    list: Mutex<SiteList>,
+}
+
+#[derive(Default)]
+struct SiteList {
+    wanted: Vec<(u64, u64)>,
+    /// Those that were wanted before: patched by now, or impossible to patch.
+    tried: Vec<u64>,
+}
+
+/// More sites would only be more work for every fork.
+const MAX_TRIED: usize = 64;
+
+impl Sites {
+    pub(super) fn new() -> Self {
+        Self { id: space::new_identity(), list: Mutex::default() }
+    }
+
+    fn want(&self, site: u64, number: u64) {
+        let mut list = self.list.lock();
+        if list.tried.len() < MAX_TRIED && !list.tried.contains(&site) {
+            list.tried.push(site);
+            list.wanted.push((site, number));
+        }
+    }
+}
+
+/// Before a fork: patches what earlier children trapped on.
+pub fn prepare_fork(thread: &Thread) {
+    let space = thread.process.space();
+    let wanted = core::mem::take(&mut space.children_sites().list.lock().wanted);
+    for (site, number) in wanted {
+        if let Ok(site) = usize::try_from(site) {
+            // The text here may be another one by now: then it is left alone.
+            let _ = patch(thread, &space, site, number);
+        }
+    }
+}
+
+fn seen_before(id: u64, site: u64) -> bool {
+    let key = (id.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ site).wrapping_mul(0xff51_afd7_ed55_8ccd);
     let slot = usize::try_from(key >> 54).ok().and_then(|at| SEEN.get(at));
     slot.is_some_and(|slot| slot.swap(key, Ordering::Relaxed) == key)
 }
@@ -51,11 +95,15 @@ fn seen_before(space: &AddressSpace, site: u64) -> bool {
 /// Looks at the site of a trapped call and patches it if it is hot and understood.
 pub fn consider(thread: &Thread, frame: &Frame) {
     let space = thread.process.space();
-    if seen_before(&space, frame.site)
-        && let Ok(site) = usize::try_from(frame.site)
+    if seen_before(space.id, frame.site) {
+        if let Ok(site) = usize::try_from(frame.site) {
+            // A site that cannot be patched just goes on trapping.
+            let _ = patch(thread, &space, site, frame.call);
+        }
+    } else if let Some(sites) = space.parent_sites()
+        && seen_before(sites.id, frame.site)
     {
-        // A site that cannot be patched just goes on trapping.
-        let _ = patch(thread, &space, site, frame.call);
+        sites.want(frame.site, frame.call);
     }
 }
 

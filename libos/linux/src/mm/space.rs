@@ -1,7 +1,7 @@
 //! The memory map of a process: a record of what the host maps in its user half. The host does the mapping and the
 //! copy on write; the record is for /proc/PID/maps, for brk and mremap, for futex keys and for crash reports.
 
-use super::patch::Pool;
+use super::patch::{Pool, Sites};
 use crate::fs::{Mapping, OpenFile};
 use crate::{Errno, Mutex, Result};
 use alloc::collections::BTreeMap;
@@ -65,6 +65,10 @@ pub struct AddressSpace {
     pools: Mutex<Vec<Pool>>,
     /// Address of the code that is being replaced, or 0.
     patching: AtomicUsize,
+    /// Sites that trap in the children that are forked from here.
+    children_sites: Arc<Sites>,
+    /// The same of the process that this one was forked from.
+    parent_sites: Mutex<Option<Arc<Sites>>>,
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -88,6 +92,8 @@ impl Default for AddressSpace {
             id: new_identity(),
             pools: Mutex::new(Vec::new()),
             patching: AtomicUsize::new(0),
+            children_sites: Arc::new(Sites::new()),
+            parent_sites: Mutex::new(None),
         }
     }
 }
@@ -153,6 +159,14 @@ impl AddressSpace {
         &self.pools
     }
 
+    pub(super) fn children_sites(&self) -> &Sites {
+        &self.children_sites
+    }
+
+    pub(super) fn parent_sites(&self) -> Option<Arc<Sites>> {
+        self.parent_sites.lock().clone()
+    }
+
     pub(super) fn set_patching(&self, address: usize) {
         self.patching.store(address, Ordering::SeqCst);
     }
@@ -199,6 +213,7 @@ impl AddressSpace {
     pub fn fork_into<T>(&self, child: &Self, host_fork: impl FnOnce() -> Result<T>) -> Result<T> {
         let pools = self.pools.lock();
         let inner = self.inner.lock();
+        *child.parent_sites.lock() = Some(self.children_sites.clone());
         child.pools.lock().clone_from(&pools);
         *child.inner.lock() =
             Inner { areas: inner.areas.clone(), brk_start: inner.brk_start, brk: inner.brk };

@@ -10,6 +10,7 @@
 use super::process::{self, ProcessState, Usage};
 use super::{FsContext, Process, Thread};
 use crate::call::Call;
+use crate::mm::patch;
 use crate::signal::ThreadSignals;
 use crate::wait::WaitQueue;
 use crate::{Errno, Mutex, Result, kernel, signal};
@@ -309,6 +310,7 @@ fn abandon(thread: &Arc<Thread>) {
 
 fn fork_process(call: &mut Call<'_>, request: &Request) -> Result<u64> {
     let fs = child_fs(call.thread, request)?;
+    patch::prepare_fork(call.thread);
     let thread = copy_process(call, request, false);
     thread.fs_base.store(fs, Ordering::Relaxed);
     let frame = child_frame(call.frame, request);
