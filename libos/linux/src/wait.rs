@@ -85,6 +85,16 @@ impl WaitQueue {
         }
     }
 
+    /// Wakes everybody after a change of a condition that is guarded by a lock: the change was made under it, and
+    /// whoever stands in the queue takes it to look. Then either the waiter sees the change or this sees the waiter,
+    /// without the fence that [`WaitQueue::wake`] needs.
+    #[inline]
+    pub fn wake_after_lock(&self) {
+        if self.count.load(Ordering::Relaxed) != 0 {
+            self.wake_slow();
+        }
+    }
+
     #[cold]
     fn wake_slow(&self) {
         // Woken threads leave the queue at once: waking them under its lock would make them wait for it. Most queues

@@ -43,16 +43,19 @@ pub(crate) struct Control {
     this: usize,
     user_rsp: u64,
     frame: usize,
-    /// 1 while the thread runs app code (or is about to).
+    /// 1 while the thread runs app code (or is about to). Only for the thread itself and its signal handler.
     pub in_user: AtomicU32,
     /// Work to do before app code goes on.
     pub pending: AtomicU32,
     token: AtomicU32,
+    /// 1 while the thread waits in [`park`].
+    is_parked: AtomicU32,
     state: AtomicU32,
     host_tid: AtomicU32,
     host_pid: AtomicU32,
     task: UnsafeCell<Option<Task>>,
     next_task: UnsafeCell<Option<Task>>,
+    kept: UnsafeCell<[Kept; KEPT]>,
     service: UnsafeCell<Option<fn()>>,
     pub exception: UnsafeCell<crate::frame::Exception>,
     /// Bytes of floating-point state in the save area.
@@ -108,7 +111,49 @@ pub(crate) fn apply_switch(control: &Control) {
     unsafe {
         if let Some(next) = (*control.next_task.get()).take() {
             *control.task.get() = Some(next);
+            forget_kept();
         }
+    }
+}
+
+/// Something that a thread keeps at hand, under a name.
+type Kept = (u64, Option<Task>);
+/// How many of them; a power of two.
+const KEPT: usize = 4;
+
+#[inline]
+fn replace_kept(index: usize, new: Kept) -> Kept {
+    // SAFETY: only the running thread touches what it keeps, and no reference to it lives longer than this move.
+    unsafe {
+        (*current_control().kept.get()).get_mut(index).map_or((0, None), |old| core::mem::replace(old, new))
+    }
+}
+
+#[inline]
+fn kept_index(name: u64) -> usize {
+    usize::try_from(name % KEPT as u64).unwrap_or(0)
+}
+
+/// Takes what the running thread kept under `name`: a cache without locks and without counting references. Whoever
+/// keeps something must [`forget_kept`] in time, for it stays alive until then.
+#[inline]
+#[must_use]
+pub fn take_kept(name: u64) -> Option<Arc<dyn Any + Send + Sync>> {
+    // SAFETY: as in `replace_kept`.
+    let found = unsafe { (*current_control().kept.get()).get_mut(kept_index(name)).filter(|k| k.0 == name)? };
+    found.1.take()
+}
+
+/// Keeps `object` for the running thread until it is taken or forgotten, or until another one needs the place.
+#[inline]
+pub fn keep(name: u64, object: Arc<dyn Any + Send + Sync>) {
+    drop(replace_kept(kept_index(name), (name, Some(object))));
+}
+
+/// Forgets all that the running thread keeps. Done also when it switches its task, and when it exits.
+pub fn forget_kept() {
+    for index in 0..KEPT {
+        drop(replace_kept(index, (0, None)));
     }
 }
 
@@ -169,6 +214,7 @@ fn prepare(task: Option<Task>, service: Option<fn()>, frame: &Frame, fs: u64) ->
         (*raw).frame = frame_at;
         *control.task.get() = task;
         *control.next_task.get() = None;
+        *control.kept.get() = [const { (0, None) }; KEPT];
         *control.service.get() = service;
         core::ptr::with_exposed_provenance_mut::<u64>(base + CANARY).write(CANARY_VALUE);
         core::ptr::with_exposed_provenance_mut::<Frame>(frame_at).write(*frame);
@@ -179,6 +225,7 @@ fn prepare(task: Option<Task>, service: Option<fn()>, frame: &Frame, fs: u64) ->
     }
     control.in_user.store(0, Ordering::Relaxed);
     control.pending.store(0, Ordering::Relaxed);
+    control.is_parked.store(0, Ordering::Relaxed);
     control.token.store(0, Ordering::Relaxed);
     control.host_tid.store(0, Ordering::Relaxed);
     control.state.store(STATE_LIVE, Ordering::Release);
@@ -280,6 +327,7 @@ extern "C" fn pal_child_rust(base: usize) {
 pub fn exit() -> ! {
     let id = current();
     let control = control(id);
+    forget_kept();
     // SAFETY: the thread never comes back to use its task.
     let task = unsafe { (*control.task.get()).take() };
     drop(task);
@@ -311,11 +359,15 @@ pub fn host_process_exists(pid: u32) -> bool {
 /// Waits for [`unpark`], at most until `deadline` (monotonic nanoseconds). One `unpark` is remembered, so there is no
 /// lost wake-up; returns early at times.
 pub fn park(deadline: Option<u64>) {
-    let token = &current_control().token;
+    let control = current_control();
+    let token = &control.token;
     if token.swap(0, Ordering::AcqRel) != 0 {
         return;
     }
+    control.is_parked.swap(1, Ordering::SeqCst);
     sync::futex_wait(token, 0, deadline);
+    // Before the thread looks whether it was kicked: see [`kick`].
+    control.is_parked.swap(0, Ordering::SeqCst);
     token.store(0, Ordering::Release);
 }
 
@@ -329,6 +381,9 @@ pub fn unpark(id: ThreadId) {
 
 /// Makes a thread look for pending work (signals): at once if it runs app code, else before it returns there. Also
 /// wakes it from [`park`].
+///
+/// The way out to app code reads `pending` without a fence, which would cost every system call dear. So the kicker may
+/// only spare the signal where the thread is known to pass a fence first: while it is parked.
 pub fn kick(id: ThreadId) {
     let control = control(id);
     control.pending.swap(1, Ordering::SeqCst);
@@ -336,7 +391,7 @@ pub fn kick(id: ThreadId) {
         // It is not parked, and looks before it returns to app code.
         return;
     }
-    if control.in_user.load(Ordering::SeqCst) != 0 {
+    if control.is_parked.load(Ordering::SeqCst) == 0 {
         let (pid, tid) = host_ids(id);
         // SAFETY: the signal's handler is ours and only diverts the thread.
         let _ = unsafe { host::call(number::TGKILL, [pid as usize, tid as usize, KICK, 0, 0, 0]) };

@@ -4,6 +4,8 @@ use super::OpenFile;
 use crate::{Errno, Mutex, Result};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use postern_pal::thread;
 
 /// Most descriptors of a process (`RLIMIT_NOFILE`'s ceiling here).
 pub const MAX_DESCRIPTORS: usize = 1 << 20;
@@ -22,9 +24,22 @@ struct Inner {
 }
 
 /// The descriptors of a process.
-#[derive(Default)]
 pub struct FdTable {
     inner: Mutex<Inner>,
+    /// Names the table for what threads keep at hand.
+    id: u64,
+    /// Whether more than one thread has, or had, the table.
+    is_shared: AtomicBool,
+    /// Whether its one thread may keep open files of it at hand.
+    is_kept: AtomicBool,
+}
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+impl Default for FdTable {
+    fn default() -> Self {
+        Self::with(Inner::default())
+    }
 }
 
 fn index(fd: i32) -> Result<usize> {
@@ -38,12 +53,56 @@ impl FdTable {
         Arc::new(Self::default())
     }
 
+    fn with(inner: Inner) -> Self {
+        Self {
+            inner: Mutex::new(inner),
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            is_shared: AtomicBool::new(false),
+            is_kept: AtomicBool::new(false),
+        }
+    }
+
+    /// Runs `f` with the open file of `fd`, on behalf of the running thread. As long as no other thread has the table,
+    /// nobody else can close the descriptor meanwhile; then this takes neither lock nor reference.
+    ///
+    /// # Errors
+    /// `EBADF`; those of `f`.
+    #[inline]
+    pub fn with_file<R>(&self, fd: i32, f: impl FnOnce(&Arc<OpenFile>) -> Result<R>) -> Result<R> {
+        let number = index(fd)?;
+        if number >= MAX_DESCRIPTORS || self.is_shared.load(Ordering::Relaxed) {
+            return f(&self.get(fd)?);
+        }
+        let name = self.id * MAX_DESCRIPTORS as u64 + number as u64;
+        let file = match thread::take_kept(name).and_then(|kept| kept.downcast().ok()) {
+            Some(file) => file,
+            None => self.get(fd)?,
+        };
+        let result = f(&file);
+        self.is_kept.store(true, Ordering::Relaxed);
+        thread::keep(name, file);
+        result
+    }
+
+    /// A descriptor is about to be closed: what the thread keeps at hand must not keep the file open.
+    fn forget_kept(&self) {
+        if self.is_kept.swap(false, Ordering::Relaxed) {
+            thread::forget_kept();
+        }
+    }
+
+    /// Another thread gets the table, from the one that has had it alone.
+    pub fn share(&self) {
+        self.is_shared.store(true, Ordering::Relaxed);
+        self.forget_kept();
+    }
+
     /// A copy for a forked process.
     #[must_use]
     pub fn fork(&self) -> Arc<Self> {
         let inner = self.inner.lock();
         let copy = Inner { entries: inner.entries.clone(), first_free: inner.first_free };
-        Arc::new(Self { inner: Mutex::new(copy) })
+        Arc::new(Self::with(copy))
     }
 
     /// The open file of `fd`.
@@ -99,6 +158,7 @@ impl FdTable {
         if at >= limit.min(MAX_DESCRIPTORS) {
             return Err(Errno::EBADF);
         }
+        self.forget_kept();
         let mut inner = self.inner.lock();
         if inner.entries.len() <= at {
             inner.entries.resize(at + 1, None);
@@ -113,6 +173,7 @@ impl FdTable {
     /// `EBADF`.
     pub fn remove(&self, fd: i32) -> Result<Arc<OpenFile>> {
         let at = index(fd)?;
+        self.forget_kept();
         let mut inner = self.inner.lock();
         let entry = inner.entries.get_mut(at).and_then(Option::take).ok_or(Errno::EBADF)?;
         inner.first_free = inner.first_free.min(at);
@@ -149,6 +210,7 @@ impl FdTable {
     /// Takes out all files whose descriptor and close-on-exec flag `select` accepts: at exec, exit and close_range.
     #[must_use]
     pub fn remove_if(&self, mut select: impl FnMut(i32, bool) -> bool) -> Vec<Arc<OpenFile>> {
+        self.forget_kept();
         let mut inner = self.inner.lock();
         let mut removed = Vec::new();
         let mut lowest = None;

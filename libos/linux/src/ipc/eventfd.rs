@@ -62,7 +62,7 @@ impl FileOps for EventFd {
             None if file.is_nonblocking() => return Err(Errno::EAGAIN),
             None => wait::block(thread, &[&self.queue], None, || self.try_read().map(Ok))?,
         };
-        self.queue.wake();
+        self.queue.wake_after_lock();
         sink.put(&value.to_ne_bytes())
     }
 
@@ -90,7 +90,7 @@ impl FileOps for EventFd {
             }
             wait::block(thread, &[&self.queue], None, || self.try_add(value).then_some(Ok(())))?;
         }
-        self.queue.wake();
+        self.queue.wake_after_lock();
         Ok(8)
     }
 

@@ -52,8 +52,8 @@ impl Pipe {
     }
 
     fn wake_all(&self) {
-        self.readable.wake();
-        self.writable.wake();
+        self.readable.wake_after_lock();
+        self.writable.wake_after_lock();
     }
 }
 
@@ -83,9 +83,9 @@ impl PipeEnd {
         drop(state);
         // A writer only ever waits for PIPE_BUF bytes or less.
         if capacity.saturating_sub(before) < PIPE_BUF && capacity.saturating_sub(after) >= PIPE_BUF {
-            self.pipe.writable.wake();
+            self.pipe.writable.wake_after_lock();
             if self.writes {
-                self.pipe.readable.wake();
+                self.pipe.readable.wake_after_lock();
             }
         }
         Some(result)
@@ -107,7 +107,7 @@ impl PipeEnd {
             Ok(count) => *done += count,
             Err(error) => return Some(if *done > 0 { Ok(*done) } else { Err(error) }),
         }
-        self.pipe.readable.wake();
+        self.pipe.readable.wake_after_lock();
         (source.left() == 0).then_some(Ok(*done))
     }
 }

@@ -116,6 +116,10 @@ impl Inner {
     }
 
     fn remove(&mut self, start: usize, end: usize) -> Vec<Area> {
+        // Most often one whole area goes.
+        if self.areas.get(&start).is_some_and(|area| area.end == end) {
+            return self.areas.remove(&start).into_iter().collect();
+        }
         self.split(start);
         self.split(end);
         let keys: Vec<usize> = self.areas.range(start..end).map(|(k, _)| *k).collect();

@@ -195,6 +195,7 @@ fn spawn(call: &mut Call<'_>, request: &Request) -> Result<u64> {
     let parent = call.thread;
     let process = parent.process.clone();
     let fs = child_fs(parent, request)?;
+    process.files.share();
     let name = *parent.name.lock();
     let thread = Thread::new(
         process::allocate_id(),
@@ -238,7 +239,12 @@ fn copy_process(call: &Call<'_>, request: &Request, share_memory: bool) -> Arc<T
             umask: AtomicU32::new(parent.fs.umask.load(Ordering::Relaxed)),
         })
     };
-    let files = if request.flags & CLONE_FILES != 0 { parent.files.clone() } else { parent.files.fork() };
+    let files = if request.flags & CLONE_FILES != 0 {
+        parent.files.share();
+        parent.files.clone()
+    } else {
+        parent.files.fork()
+    };
     let space = parent.space();
     let space = if share_memory { space } else { Arc::default() };
     let signals = parent.signals.fork(request.flags & CLONE_CLEAR_SIGHAND != 0);
@@ -269,7 +275,7 @@ fn copy_process(call: &Call<'_>, request: &Request, share_memory: bool) -> Arc<T
         started: postern_pal::clock::now(),
         used: Mutex::new(Usage::default()),
         used_by_children: Mutex::new(Usage::default()),
-        counters: Default::default(),
+        moved: Default::default(),
     });
     let name = *call.thread.name.lock();
     process.settings.inherit(&parent.settings);

@@ -88,6 +88,7 @@ pub fn exit_thread(thread: &Arc<Thread>, frame: &mut Frame) {
         if !borrowed {
             used.user_ns += postern_pal::clock::nanoseconds(postern_pal::clock::id::THREAD_CPUTIME);
         }
+        process.moved.take_over(&thread.moved);
         drop(used);
         let mut state = process.state.lock();
         state.threads.retain(|t| !Arc::ptr_eq(t, thread));

@@ -11,7 +11,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::any::Any;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 
 /// User and group ids, as credentials(7). The app may change them among themselves; they mean nothing to the host.
 #[derive(Clone, Debug)]
@@ -127,8 +127,8 @@ pub struct Process {
     pub used: Mutex<Usage>,
     /// Used by children that were waited for.
     pub used_by_children: Mutex<Usage>,
-    /// Bytes read and written, calls made: /proc/PID/io.
-    pub counters: [AtomicU64; 4],
+    /// Bytes read and written by ended threads. Added to under the lock of `used`.
+    pub moved: super::thread::Moved,
 }
 
 /// What a process executes.
@@ -291,7 +291,7 @@ pub fn initial(boot: &postern_abi::boot::Boot) -> Arc<Thread> {
         started: postern_pal::clock::now(),
         used: Mutex::new(Usage::default()),
         used_by_children: Mutex::new(Usage::default()),
-        counters: Default::default(),
+        moved: Default::default(),
     });
     adopt(&process, [0; 16], crate::signal::ThreadSignals::default())
 }

@@ -31,7 +31,48 @@ pub struct Thread {
     pub pending_program: Mutex<Option<alloc::boxed::Box<super::exec::Plan>>>,
     /// The thread must end before it enters app code again: the process exits or another thread executes a program.
     pub must_exit: AtomicU32,
+    /// Bytes that it read and wrote.
+    pub moved: Moved,
     host: AtomicU32,
+}
+
+/// Bytes read and written: /proc/PID/io. Only one thread adds, at its own calls; many may look.
+#[derive(Default)]
+pub struct Moved {
+    read: AtomicU64,
+    written: AtomicU64,
+}
+
+impl Moved {
+    /// Counts `bytes` read.
+    #[inline]
+    pub fn read(&self, bytes: usize) {
+        Self::add(&self.read, bytes as u64);
+    }
+
+    /// Counts `bytes` written.
+    #[inline]
+    pub fn written(&self, bytes: usize) {
+        Self::add(&self.written, bytes as u64);
+    }
+
+    /// Counts what another one counted. The caller sees to it that nobody else adds.
+    pub fn take_over(&self, other: &Self) {
+        let (read, written) = other.get();
+        Self::add(&self.read, read);
+        Self::add(&self.written, written);
+    }
+
+    /// Bytes read and written.
+    #[must_use]
+    pub fn get(&self) -> (u64, u64) {
+        (self.read.load(Ordering::Relaxed), self.written.load(Ordering::Relaxed))
+    }
+
+    fn add(count: &AtomicU64, bytes: u64) {
+        // No read-modify-write: there is one writer, and this is on the way of every read and write.
+        count.store(count.load(Ordering::Relaxed).wrapping_add(bytes), Ordering::Relaxed);
+    }
 }
 
 impl Thread {
@@ -50,6 +91,7 @@ impl Thread {
             set_child_tid: AtomicUsize::new(0),
             pending_program: Mutex::new(None),
             must_exit: AtomicU32::new(0),
+            moved: Moved::default(),
             host: AtomicU32::new(u32::MAX),
         })
     }

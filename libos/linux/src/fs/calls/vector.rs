@@ -6,24 +6,23 @@ use crate::fs::file::{OpenFile, Whence};
 use crate::fs::inotify::{self, event};
 use crate::io::{Sink, Source, UserRanges};
 use crate::{Errno, Result};
-use core::sync::atomic::Ordering;
 
 fn read_into(call: &Call<'_>, ranges: UserRanges, offset: Option<u64>) -> Result<u64> {
-    let file = call.file(0)?;
-    let count = file.read(call.thread, &mut Sink::User(ranges), offset)?;
-    let [read, ..] = &call.process().counters;
-    read.fetch_add(count as u64, Ordering::Relaxed);
-    told(&file, event::ACCESS, count);
-    done(count)
+    call.with_file(0, |file| {
+        let count = file.read(call.thread, &mut Sink::User(ranges), offset)?;
+        call.thread.moved.read(count);
+        told(file, event::ACCESS, count);
+        done(count)
+    })
 }
 
 fn write_from(call: &Call<'_>, ranges: UserRanges, offset: Option<u64>) -> Result<u64> {
-    let file = call.file(0)?;
-    let count = file.write(call.thread, &mut Source::User(ranges), offset)?;
-    let [_, written, ..] = &call.process().counters;
-    written.fetch_add(count as u64, Ordering::Relaxed);
-    told(&file, event::MODIFY, count);
-    done(count)
+    call.with_file(0, |file| {
+        let count = file.write(call.thread, &mut Source::User(ranges), offset)?;
+        call.thread.moved.written(count);
+        told(file, event::MODIFY, count);
+        done(count)
+    })
 }
 
 /// Tells inotify, if anybody listens.

@@ -287,8 +287,12 @@ fn cmdline(subject: &Subject) -> Result<Vec<u8>> {
 
 fn io(subject: &Subject) -> Result<Vec<u8>> {
     let process = subject.process()?;
-    let [read, written, ..] = &process.counters;
-    let (read, written) = (read.load(Ordering::Relaxed), written.load(Ordering::Relaxed));
+    let (mut read, mut written) = process.moved.get();
+    for thread in &process.state.lock().threads {
+        let (more_read, more_written) = thread.moved.get();
+        read += more_read;
+        written += more_written;
+    }
     let text = format!(
         "rchar: {read}\nwchar: {written}\nsyscr: 0\nsyscw: 0\nread_bytes: 0\nwrite_bytes: 0\n\
          cancelled_write_bytes: 0\n"
