@@ -2,6 +2,7 @@
 
 use super::HostMount;
 use super::handles::Handles;
+use super::listing::Listing;
 use crate::fs::dentry::Dentry;
 use crate::fs::directory::DirectoryFile;
 use crate::fs::file::{FileOps, flags, mode};
@@ -33,6 +34,8 @@ pub struct HostInode {
     mode: AtomicU32,
     pub(super) cached: Mutex<Cached>,
     target: Once<Vec<u8>>,
+    /// The names in it, if it is a directory of a mount that nobody changes and was listed.
+    pub(super) listing: Mutex<Option<Arc<Listing>>>,
     /// A name it was found by.
     alias: Mutex<Weak<Dentry>>,
     pub(super) handles: Mutex<Handles>,
@@ -60,6 +63,7 @@ impl HostInode {
             mode: AtomicU32::new(attributes.mode),
             cached: Mutex::new(Cached { attributes: *attributes, at: mount.now(), stale: false }),
             target: Once::new(),
+            listing: Mutex::new(None),
             alias: Mutex::new(Weak::new()),
             handles: Mutex::new(Handles::default()),
             opens: AtomicU32::new(0),

@@ -1,11 +1,13 @@
 //! Files of the host, through the monitor's file service (see [`postern_abi::calls`]). Names and attributes are
 //! asked for by messages and cached; content is read, written and mapped directly through handles.
 //!
-//! [`inode`] caches attributes, [`names`] does directories, [`data`] content, [`handles`] keeps handles open.
+//! [`inode`] caches attributes, [`names`] does directories, [`listing`] keeps whole ones, [`data`] content, [`handles`]
+//! keeps handles open.
 
 mod data;
 mod handles;
 mod inode;
+mod listing;
 mod names;
 
 pub use inode::HostInode;

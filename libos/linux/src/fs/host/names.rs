@@ -1,6 +1,7 @@
 //! Directories of the host: looking up, listing, making, renaming and removing names.
 
 use super::HostInode;
+use super::listing::Listing;
 use crate::fs::dentry::Dentry;
 use crate::fs::file::mode;
 use crate::fs::inode::{Found, Hint, Inode, Listed, Name, New};
@@ -38,6 +39,9 @@ fn record_of(payload: &[u8]) -> Result<Record> {
 impl HostInode {
     /// Looks up `name`, and on the way as much of the rest of the path as one message can.
     pub(super) fn look_up(&self, dir: &Arc<Dentry>, name: &[u8], hint: Hint<'_>) -> Result<Option<Found>> {
+        if let Some(found) = self.look_up_listed(name) {
+            return Ok(Some(found));
+        }
         let mut path = dir.path_in_mount();
         let depth = if path.is_empty() { 0 } else { path.split(|b| *b == b'/').count() };
         if !path.is_empty() {
@@ -114,14 +118,21 @@ impl HostInode {
             sort(&mut all);
             return Ok(all);
         }
+        if self.mount.read_only {
+            let listing = self.listing(dir)?;
+            let mut all = Vec::with_capacity(listing.len());
+            all.extend(listing.iter().map(|(a, name)| Listed {
+                name: name.into(),
+                ino: a.ino,
+                mode: a.mode,
+            }));
+            return Ok(all);
+        }
         let generation = dir.generation();
-        let path = dir.path_in_mount();
         let mut listed = Vec::new();
         let mut found: Vec<(Name, Arc<dyn Inode>)> = Vec::new();
-        let mut cookie = 0;
-        loop {
-            let answer = gate::call(Downcall::Enumerate, [self.mount.id, cookie, 0, 0, 0, 0], &[&path])?;
-            let mut rest = answer.payload.as_slice();
+        self.ask_for_names(dir, |payload| {
+            let mut rest = payload;
             while let Some((record, name, after)) = split_record(rest) {
                 let name: Box<[u8]> = name.into();
                 let attributes = &record.attributes;
@@ -129,15 +140,46 @@ impl HostInode {
                 found.push((name, self.mount.intern(attributes, Vec::new())));
                 rest = after;
             }
-            let [next, last, ..] = answer.values;
-            if last != 0 || next == cookie {
-                break;
-            }
-            cookie = next;
-        }
+        })?;
         dir.fill(generation, found, true);
         sort(&mut listed);
         Ok(listed)
+    }
+
+    /// Has the monitor list the directory `dir`; `take` gets the payloads of the answers.
+    fn ask_for_names(&self, dir: &Arc<Dentry>, mut take: impl FnMut(&[u8])) -> Result<()> {
+        let path = dir.path_in_mount();
+        let mut cookie = 0;
+        loop {
+            let answer = gate::call(Downcall::Enumerate, [self.mount.id, cookie, 0, 0, 0, 0], &[&path])?;
+            take(answer.payload.as_slice());
+            let [next, last, ..] = answer.values;
+            if last != 0 || next == cookie {
+                return Ok(());
+            }
+            cookie = next;
+        }
+    }
+
+    /// All names of `dir`, which is in a mount that nobody changes.
+    fn listing(&self, dir: &Arc<Dentry>) -> Result<Arc<Listing>> {
+        if let Some(listing) = &*self.listing.lock() {
+            return Ok(listing.clone());
+        }
+        let mut records = Vec::new();
+        self.ask_for_names(dir, |payload| records.extend_from_slice(payload))?;
+        let listing = Arc::new(Listing::new(records));
+        *self.listing.lock() = Some(listing.clone());
+        Ok(listing)
+    }
+
+    /// Looks `name` up in the listing, if there is one. `None`: the monitor must be asked. So it must for the target of
+    /// a symbolic link, and for a name that is not listed, which it may have a reason to report.
+    fn look_up_listed(&self, name: &[u8]) -> Option<Found> {
+        let listing = self.listing.lock().clone()?;
+        let attributes = listing.find(name).filter(|a| a.mode & mode::S_IFMT != mode::S_IFLNK)?;
+        let inode = self.mount.intern(&attributes, Vec::new());
+        Some(Found { inode, below: Vec::new() })
     }
 
     pub(super) fn make(
