@@ -201,6 +201,14 @@ impl Family {
         Ok(Self { arena, block, plan, gates, events: Some(events), display })
     }
 
+    /// The memory that the family shares.
+    ///
+    /// # Errors
+    /// The host's.
+    pub fn arena(&self) -> Result<OwnedFd, StartError> {
+        self.arena.try_clone().map_err(|_| because("copying a handle")(Errno::EMFILE))
+    }
+
     /// Forks the keeper, in namespaces of its own if `namespaces`.
     ///
     /// # Errors

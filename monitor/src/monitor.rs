@@ -123,6 +123,10 @@ impl Monitor {
         let host_ids = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
         let block = start_block(&mut config, kinds, console.window())?;
         let mut family = Family::new(image, block, streams, config.display.is_some(), host_ids)?;
+        if let Ok(watches) = files::Watches::new(family.arena()?) {
+            // Without them changes are seen a moment later.
+            config.mounts.watch_with(watches);
+        }
         let (started, weaker) = match family.start(true) {
             Ok(started) => (started, None),
             Err(StartError::Host { error, .. }) => (family.start(false)?, Some(without_namespaces(error))),

@@ -55,8 +55,8 @@ fn the_kernel_half_is_shared_and_at_the_same_addresses() {
     for (pid, maps) in family.iter().zip(&all) {
         for line in maps {
             let flags = line.split_whitespace().nth(1).unwrap();
-            // The start-up block is read once and belongs to nobody; everything else is shared memory.
-            assert!(flags.ends_with('s'), "{pid}: not shared: {line}");
+            // Text and constants are the same everywhere because nobody can write to them; all else is shared memory.
+            assert!(flags.ends_with('s') || !flags.contains('w'), "{pid}: not shared: {line}");
             assert!(!(flags.contains('w') && flags.contains('x')), "{pid}: writable and executable: {line}");
         }
         assert_eq!(maps, &all[0], "{pid} and {} differ", family[0]);

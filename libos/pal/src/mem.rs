@@ -6,6 +6,7 @@ use crate::host::{self, number};
 use crate::sync::{Mutex, Once};
 use crate::user::{USER_END, USER_START, is_user_range};
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU32, Ordering};
 use postern_abi::layout::{self, KERNEL_BASE, KERNEL_END};
 
 /// `PROT_*` and `MAP_*` bits that this layer looks at (mmap(2)).
@@ -34,6 +35,17 @@ pub(crate) fn set_arena(handle: Handle) {
 
 pub(crate) fn arena() -> Result<&'static Handle> {
     ARENA.get().ok_or(Errno::EIO)
+}
+
+/// The counter with this index that the monitor keeps of changes to a watched directory.
+#[must_use]
+pub fn change_count(index: usize) -> Option<u32> {
+    if index >= layout::CHANGES {
+        return None;
+    }
+    let counters = core::ptr::with_exposed_provenance::<AtomicU32>(layout::CHANGES_BASE);
+    // SAFETY: an aligned word of the array that is mapped for the life of the family; only the host writes to it.
+    Some(unsafe { &*counters.add(index) }.load(Ordering::Acquire))
 }
 
 /// What a mapping shows.

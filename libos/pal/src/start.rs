@@ -12,8 +12,8 @@ use crate::{clock, entry, exception, mem, report, thread};
 use core::arch::global_asm;
 use postern_abi::boot::{Boot, MAGIC};
 use postern_abi::layout::{
-    BOOT_BASE, BOOT_SIZE, HEAP_BASE, HEAP_SIZE, KERNEL_BASE, MAX_THREADS, THREAD_STRIDE, THREADS_BASE,
-    arena_offset, handle,
+    BOOT_BASE, BOOT_SIZE, CHANGES, HEAP_BASE, HEAP_SIZE, KERNEL_BASE, MAX_THREADS, THREAD_STRIDE,
+    THREADS_BASE, arena_offset, handle,
 };
 use zerocopy::FromBytes;
 
@@ -145,12 +145,13 @@ extern "C" fn pal_start_rust(stack: usize) -> ! {
     if share_image().is_err() {
         report::panic("the image could not be mapped");
     }
-    let mapped = map_shared(handle::ARENA, BOOT_BASE, BOOT_SIZE, PROT_R, arena_offset(BOOT_BASE))
-        .and_then(|_| {
-            let len = MAX_THREADS * THREAD_STRIDE;
-            map_shared(handle::ARENA, THREADS_BASE, len, PROT_RW, arena_offset(THREADS_BASE))
-        })
-        .and_then(|_| map_shared(handle::ARENA, HEAP_BASE, HEAP_SIZE, PROT_RW, arena_offset(HEAP_BASE)));
+    let mapped =
+        map_shared(handle::ARENA, BOOT_BASE, BOOT_SIZE + CHANGES * 4, PROT_R, arena_offset(BOOT_BASE))
+            .and_then(|_| {
+                let len = MAX_THREADS * THREAD_STRIDE;
+                map_shared(handle::ARENA, THREADS_BASE, len, PROT_RW, arena_offset(THREADS_BASE))
+            })
+            .and_then(|_| map_shared(handle::ARENA, HEAP_BASE, HEAP_SIZE, PROT_RW, arena_offset(HEAP_BASE)));
     if mapped.is_err() {
         report::panic("the arena could not be mapped");
     }

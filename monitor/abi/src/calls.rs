@@ -90,7 +90,9 @@ monitor_calls! {
     /// Handles are of regular files only: asking to read a directory, FIFO or socket succeeds without one.
     Open = 1, "resolve a path below a mount; open or create what it names";
     /// Lists a directory. Arguments: `[mount id, cookie]` (cookie 0 at first). Payload: path of the directory.
-    /// Reply: records with names, without `.` and `..`; values: `[cookie for the next call, 1 if this was the last]`.
+    /// Reply: records with names, without `.` and `..`; values: `[cookie for the next call, 1 if this was the last,
+    /// watch, count]`. If watch is not 0, the directory is watched since before it was read: as long as counter
+    /// `watch - 1` ([`crate::layout::CHANGES_BASE`]) stands at `count`, nothing changed. Only the first call watches.
     Enumerate = 2, "list a directory with attributes";
     /// Makes a directory, symbolic link, hard link, FIFO or socket node. Arguments: `[mount id, `[`node`]` kind,
     /// mode, length of the first path]`. Payload: the path, then for a symbolic link its target, for a hard link

@@ -18,6 +18,12 @@ pub const BOOT_BASE: usize = KERNEL_BASE + 0x3000_0000;
 /// Largest start-up block, in bytes.
 pub const BOOT_SIZE: usize = 0x40_0000;
 
+/// Where the counters are mapped, read-only, that tell of changes to watched directories: one `u32` each, which has
+/// another value after a change. The monitor writes them through the arena.
+pub const CHANGES_BASE: usize = BOOT_BASE + BOOT_SIZE;
+/// How many of them there are.
+pub const CHANGES: usize = 16384;
+
 /// Per-thread areas: kernel stack, signal stack and thread control block.
 pub const THREADS_BASE: usize = KERNEL_BASE + 0x4000_0000;
 /// Bytes per thread area.

@@ -23,6 +23,9 @@ impl Mounts {
             return Err(Errno::ENOTDIR);
         }
         self.may_read(mount, &node, path)?;
+        // Before it is read, so that no change is missed.
+        let watch = if cookie == 0 { self.watch(mount, &node) } else { None };
+        let [slot, count] = watch.map_or([0, 0], |watch| [watch.slot as u64 + 1, u64::from(watch.count)]);
         let directory = node.reopen(OFlag::O_RDONLY | OFlag::O_DIRECTORY)?;
         if cookie != 0 {
             directory::seek(directory.as_fd(), cookie)?;
@@ -33,12 +36,12 @@ impl Mounts {
         loop {
             let got = directory::read(directory.as_fd(), &mut buffer)?;
             if got == 0 {
-                answer.values = [place, 1, 0, 0];
+                answer.values = [place, 1, slot, count];
                 return Ok(answer);
             }
             for entry in directory::entries(buffer.get(..got).unwrap_or(&[])) {
                 if !answer.has_room(entry.name) {
-                    answer.values = [place, 0, 0, 0];
+                    answer.values = [place, 0, slot, count];
                     return Ok(answer);
                 }
                 place = entry.next;

@@ -6,6 +6,8 @@ mod list;
 mod mounts;
 mod open;
 mod walk;
+mod watch;
 
 pub use change::clear_umask;
 pub use mounts::{Mount, MountError, Mounts, Policy};
+pub use watch::Watches;

@@ -1,6 +1,7 @@
 //! The mounts of a family: which directories of the host it sees, where, and under which policy.
 
 use super::walk::Node;
+use super::watch::{Watch, Watches};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, SFlag};
@@ -9,6 +10,7 @@ use std::ffi::OsString;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What of a mount can be seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +103,7 @@ pub struct Mounts {
     hidden: Vec<(u64, u64)>,
     /// Owner on the host → owner that the app sees, user and group.
     pub(super) owner: [(u32, u32); 2],
+    watches: Option<Arc<Watches>>,
 }
 
 impl Mounts {
@@ -108,6 +111,17 @@ impl Mounts {
     #[must_use]
     pub fn new(from: (u32, u32), to: (u32, u32)) -> Self {
         Self { owner: [(from.0, to.0), (from.1, to.1)], ..Self::default() }
+    }
+
+    /// Has directories watched that others may change.
+    pub fn watch_with(&mut self, watches: Arc<Watches>) {
+        self.watches = Some(watches);
+    }
+
+    /// Watches a directory of `mount`, if others may change it.
+    pub(super) fn watch(&self, mount: &Mount, node: &Node) -> Option<Watch> {
+        let watches = self.watches.as_ref().filter(|_| mount.flags & mount::EXCLUSIVE == 0)?;
+        watches.watch(&node.proc_path())
     }
 
     /// Hides a directory of the host wherever it turns up. One that does not exist is ignored.

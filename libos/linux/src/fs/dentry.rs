@@ -224,22 +224,33 @@ impl Dentry {
                 if flags & USED == 0 {
                     child.flags.fetch_or(USED, Ordering::Relaxed);
                 }
-                match self.mount.cache {
-                    Cache::For(limit) if flags & ROOT == 0 => {
-                        let age = clock::now().saturating_sub(child.checked.load(Ordering::Relaxed));
-                        if age < limit { Known::Present(child.clone()) } else { Known::Unknown }
-                    }
-                    _ => Known::Present(child.clone()),
+                if flags & ROOT != 0 || self.is_right(child.checked.load(Ordering::Relaxed)) {
+                    Known::Present(child.clone())
+                } else {
+                    Known::Unknown
                 }
             }
-            Some(Child::Absent(since)) => match self.mount.cache {
-                Cache::For(limit) if clock::now().saturating_sub(*since) >= limit => Known::Unknown,
-                _ => Known::Absent,
-            },
-            None if names.complete => Known::Absent,
+            Some(Child::Absent(since)) if self.is_right(*since) => Known::Absent,
+            None if self.is_complete(&names) => Known::Absent,
+            Some(Child::Absent(_)) => Known::Unknown,
             None => Known::Unknown,
         };
         (known, names.generation)
+    }
+
+    /// Whether what was known of a name at the time `checked` may be believed now.
+    fn is_right(&self, checked: u64) -> bool {
+        match self.mount.cache {
+            Cache::For(limit) => {
+                clock::now().saturating_sub(checked) < limit
+                    || self.inode.unchanged_since().is_some_and(|since| since <= checked)
+            }
+            _ => true,
+        }
+    }
+
+    fn is_complete(&self, names: &Names) -> bool {
+        names.complete && (self.mount.cache == Cache::Forever || self.inode.unchanged_since().is_some())
     }
 
     /// Finds `name` in this directory, in the tree or by asking the file system.
@@ -336,27 +347,37 @@ impl Dentry {
     /// Remembers names of this directory that were listed; `complete`: they are all there are.
     pub fn fill(self: &Arc<Self>, generation: u64, all: Vec<(Name, Arc<dyn Inode>)>, complete: bool) {
         let mut added = Vec::with_capacity(all.len());
+        let mut gone = Vec::new();
         {
             let mut names = self.names.lock();
             if names.generation != generation {
                 return;
             }
+            let is_shared = matches!(self.mount.cache, Cache::For(_));
+            let now = if is_shared { clock::now() } else { 0 };
             for (name, inode) in all {
                 match names.map.get(&name) {
                     Some(Child::Present(old)) if Arc::ptr_eq(&old.inode, &inode) => {
-                        if matches!(self.mount.cache, Cache::For(_)) {
-                            old.checked.store(clock::now(), Ordering::Relaxed);
-                        }
+                        old.checked.store(now, Ordering::Relaxed);
                     }
-                    Some(Child::Present(_)) => {}
+                    Some(Child::Present(old)) if !is_shared || old.is_mount_root() => {}
                     _ => {
                         let fresh = Self::transient(self, &name, inode);
-                        names.insert_present(&name, fresh.clone());
+                        if let Some(Child::Present(old)) = names.insert_present(&name, fresh.clone()) {
+                            gone.push(old);
+                        }
                         added.push(fresh);
                     }
                 }
             }
-            names.complete = complete && self.mount.cache == Cache::Forever;
+            if complete && is_shared {
+                gone.extend(names.take_older(now));
+            }
+            names.complete = complete && (!is_shared || self.inode.unchanged_since().is_some());
+        }
+        for dentry in gone {
+            dentry.flags.fetch_or(DELETED, Ordering::Relaxed);
+            dentry.forget_names();
         }
         for dentry in &added {
             keep(dentry);
@@ -367,7 +388,7 @@ impl Dentry {
     #[must_use]
     pub fn complete_names(&self) -> Option<Vec<Arc<Self>>> {
         let names = self.names.lock();
-        names.complete.then(|| names.present().cloned().collect())
+        self.is_complete(&names).then(|| names.present().cloned().collect())
     }
 
     /// The mounts directly in this directory.
@@ -434,6 +455,16 @@ impl Names {
             Child::Present(d) => Some(d),
             Child::Absent(_) => None,
         })
+    }
+
+    /// Takes out the dentries that were not found to be right at the time `now`: others removed or replaced them.
+    fn take_older(&mut self, now: u64) -> Vec<Arc<Dentry>> {
+        let is_older = |_: &Box<[u8]>, child: &mut Child| match child {
+            Child::Present(dentry) => !dentry.is_mount_root() && dentry.checked.load(Ordering::Relaxed) < now,
+            Child::Absent(_) => false,
+        };
+        let taken = self.map.extract_if(is_older).map(|(_, child)| child);
+        taken.filter_map(|c| if let Child::Present(dentry) = c { Some(dentry) } else { None }).collect()
     }
 
     /// Remembers that there is no `name`. Returns what was there.

@@ -124,6 +124,12 @@ pub trait Inode: Send + Sync + Any {
         Err(Errno::ENOTDIR)
     }
 
+    /// Since when, in monotonic nanoseconds, what was told of this directory and its files is known to be right, in a
+    /// file system that others change. `None`: it is not known.
+    fn unchanged_since(&self) -> Option<u64> {
+        None
+    }
+
     /// All names of this directory, without `.` and `..`.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ use core::any::Any;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use postern_abi::calls::{Downcall, set};
 use postern_abi::message::{Attributes, split_record};
+use postern_pal::mem::change_count;
 use postern_pal::{clock, gate};
 
 pub(super) struct Cached {
@@ -25,6 +26,13 @@ pub(super) struct Cached {
     pub at: u64,
     /// We wrote since: the host's times and blocks are newer. The size is kept right by us.
     pub stale: bool,
+}
+
+/// A directory is unchanged since `since` (monotonic nanoseconds) as long as the counter `index` stands at `count`.
+pub(super) struct Watch {
+    pub index: usize,
+    pub count: u32,
+    pub since: u64,
 }
 
 /// A file of the host.
@@ -36,6 +44,10 @@ pub struct HostInode {
     target: Once<Vec<u8>>,
     /// The names in it, if it is a directory of a mount that nobody changes and was listed.
     pub(super) listing: Mutex<Option<Arc<Listing>>>,
+    /// If it is a directory that the monitor watches: what it takes for all to be as it was listed.
+    pub(super) watch: Mutex<Option<Watch>>,
+    /// Names that the monitor was asked for one by one since it was listed.
+    pub(super) misses: AtomicU32,
     /// A name it was found by.
     alias: Mutex<Weak<Dentry>>,
     pub(super) handles: Mutex<Handles>,
@@ -64,6 +76,8 @@ impl HostInode {
             cached: Mutex::new(Cached { attributes: *attributes, at: mount.now(), stale: false }),
             target: Once::new(),
             listing: Mutex::new(None),
+            watch: Mutex::new(None),
+            misses: AtomicU32::new(0),
             alias: Mutex::new(Weak::new()),
             handles: Mutex::new(Handles::default()),
             opens: AtomicU32::new(0),
@@ -109,9 +123,13 @@ impl HostInode {
     pub(super) fn attributes(&self) -> Result<Attributes> {
         {
             let cached = self.cached.lock();
-            let fresh = self.mount.exclusive || clock::now().saturating_sub(cached.at) < super::FRESH;
-            if !cached.stale && fresh {
-                return Ok(cached.attributes);
+            let (attributes, at) = (cached.attributes, cached.at);
+            let stale = cached.stale;
+            drop(cached);
+            let fresh =
+                || clock::now().saturating_sub(at) < super::FRESH || self.is_unchanged(&attributes, at);
+            if !stale && (self.mount.exclusive || fresh()) {
+                return Ok(attributes);
             }
         }
         if let Some(path) = self.path()
@@ -125,6 +143,16 @@ impl HostInode {
         let mut cached = self.cached.lock();
         cached.stale = false;
         Ok(cached.attributes)
+    }
+
+    /// Whether `attributes`, told at the time `at`, are known to be right still. A directory tells of itself, of its
+    /// files only where they are reached by no other way.
+    fn is_unchanged(&self, attributes: &Attributes, at: u64) -> bool {
+        if self.is_kind(mode::S_IFDIR) {
+            return self.unchanged_since().is_some_and(|since| since <= at);
+        }
+        let parent = || self.alias.lock().upgrade()?.parent()?.inode.unchanged_since();
+        attributes.nlink <= 1 && parent().is_some_and(|since| since <= at)
     }
 
     /// A name was removed.
@@ -175,6 +203,12 @@ impl Inode for HostInode {
 
     fn lookup(&self, dir: &Arc<Dentry>, name: &[u8], hint: Hint<'_>) -> Result<Option<Found>> {
         self.look_up(dir, name, hint)
+    }
+
+    fn unchanged_since(&self) -> Option<u64> {
+        let watch = self.watch.lock();
+        let watch = watch.as_ref()?;
+        (change_count(watch.index) == Some(watch.count)).then_some(watch.since)
     }
 
     fn list(&self, dir: &Arc<Dentry>) -> Result<Vec<Listed>> {

@@ -52,7 +52,7 @@ struct Resolved {
 /// The monitor's, if the root cannot be asked for.
 pub fn mount(record: &boot::Mount) -> Result<(Arc<Mount>, Arc<HostInode>)> {
     let read_only = record.flags & boot::mount::READ_ONLY != 0;
-    let exclusive = read_only || record.flags & boot::mount::EXCLUSIVE != 0;
+    let exclusive = record.flags & boot::mount::EXCLUSIVE != 0;
     let cache = if exclusive { Cache::Forever } else { Cache::For(FRESH) };
     let mount = Mount::new("ext4", read_only, cache);
     let host = Arc::new(HostMount {

@@ -1,17 +1,19 @@
 //! Directories of the host: looking up, listing, making, renaming and removing names.
 
 use super::HostInode;
+use super::inode::Watch;
 use super::listing::Listing;
-use crate::fs::dentry::Dentry;
+use crate::fs::dentry::{Dentry, Known};
 use crate::fs::file::mode;
 use crate::fs::inode::{Found, Hint, Inode, Listed, Name, New};
 use crate::{Errno, Result};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
 use postern_abi::calls::{Downcall, node, open};
 use postern_abi::message::{Record, split_record};
-use postern_pal::gate;
+use postern_pal::{clock, gate};
 
 /// Longest path that is sent to the monitor.
 const PATH_MAX: usize = 4096;
@@ -39,6 +41,15 @@ fn record_of(payload: &[u8]) -> Result<Record> {
 impl HostInode {
     /// Looks up `name`, and on the way as much of the rest of the path as one message can.
     pub(super) fn look_up(&self, dir: &Arc<Dentry>, name: &[u8], hint: Hint<'_>) -> Result<Option<Found>> {
+        if self.is_worth_listing() {
+            // An error comes again, and of this name, where it matters.
+            let _ = self.enumerate(dir);
+            match dir.known(name) {
+                Known::Present(child) => return Ok(Some(Found::one(child.inode.clone()))),
+                Known::Absent => return Ok(None),
+                Known::Unknown => {}
+            }
+        }
         if let Some(found) = self.look_up_listed(name) {
             return Ok(Some(found));
         }
@@ -118,7 +129,8 @@ impl HostInode {
             sort(&mut all);
             return Ok(all);
         }
-        if self.mount.read_only {
+        self.misses.store(0, Ordering::Relaxed);
+        if self.mount.read_only && self.mount.exclusive {
             let listing = self.listing(dir)?;
             let mut all = Vec::with_capacity(listing.len());
             all.extend(listing.iter().map(|(a, name)| Listed {
@@ -146,14 +158,32 @@ impl HostInode {
         Ok(listed)
     }
 
+    /// Whether so many names of this directory were asked for one by one that asking for all is cheaper. How many there
+    /// are is guessed from its size.
+    fn is_worth_listing(&self) -> bool {
+        const FEW: u64 = 8;
+        const BYTES_PER_NAME: u64 = 32;
+        /// Names that are listed in the time of one question.
+        const NAMES_PER_QUESTION: u64 = 16;
+        let misses = self.misses.fetch_add(1, Ordering::Relaxed);
+        let names = self.cached.lock().attributes.size / BYTES_PER_NAME;
+        u64::from(misses) >= FEW.max(names / NAMES_PER_QUESTION)
+    }
+
     /// Has the monitor list the directory `dir`; `take` gets the payloads of the answers.
     fn ask_for_names(&self, dir: &Arc<Dentry>, mut take: impl FnMut(&[u8])) -> Result<()> {
         let path = dir.path_in_mount();
+        let since = clock::now();
         let mut cookie = 0;
         loop {
             let answer = gate::call(Downcall::Enumerate, [self.mount.id, cookie, 0, 0, 0, 0], &[&path])?;
+            let [next, last, watch, count] = answer.values;
+            if cookie == 0 {
+                let index = usize::try_from(watch).ok().and_then(|watch| watch.checked_sub(1));
+                let count = u32::try_from(count).unwrap_or(0);
+                *self.watch.lock() = index.map(|index| Watch { index, count, since });
+            }
             take(answer.payload.as_slice());
-            let [next, last, ..] = answer.values;
             if last != 0 || next == cookie {
                 return Ok(());
             }
@@ -273,7 +303,7 @@ impl HostInode {
         let target = to.inode.downcast::<Self>().ok_or(Errno::EXDEV)?;
         let (old, new) = (below(dir, name), below(to, to_name));
         let covered = match to.known(to_name) {
-            crate::fs::dentry::Known::Present(covered) => Some(covered),
+            Known::Present(covered) => Some(covered),
             _ => None,
         };
         let args = [self.mount.id, u64::from(flags), old.len() as u64, 0, 0, 0];
