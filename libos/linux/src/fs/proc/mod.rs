@@ -7,6 +7,8 @@ mod process;
 mod status;
 mod system;
 
+pub(super) use system::node_memory;
+
 use super::file::mode;
 use super::inode::{Inode, Listed};
 use super::mount::{Cache, Mount};

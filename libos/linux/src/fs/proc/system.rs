@@ -147,6 +147,13 @@ fn memory_info() -> Vec<u8> {
     out.into_bytes()
 }
 
+/// The same for the only memory node, as /sys shows it.
+pub fn node_memory() -> Vec<u8> {
+    let text = memory_info();
+    let lines = text.split_inclusive(|b| *b == b'\n');
+    lines.flat_map(|line| [&b"Node 0 "[..], line]).flatten().copied().collect()
+}
+
 fn uptime() -> Vec<u8> {
     let hundredths = clock::nanoseconds(clock::id::BOOTTIME) / 10_000_000;
     let (whole, part) = (hundredths / 100, hundredths % 100);
@@ -282,7 +289,7 @@ pub(super) fn network(dev: u64) -> Body {
             ),
         ),
         ("dev", fixed(dev, INTERFACES)),
-        ("if_inet6", fixed(dev, &b""[..])),
+        ("if_inet6", line(dev, "00000000000000000000000000000001 01 80 10 80       lo")),
         ("route", fixed(dev, ROUTES)),
         ("tcp", fixed(dev, SOCKETS)),
         ("tcp6", fixed(dev, SOCKETS)),

@@ -14,6 +14,7 @@ pub struct Endpoint {
 }
 
 const MAPPED: [u8; 12] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
+const LOOPBACK_V6: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
 
 impl Endpoint {
     /// IPv4 address `a` and port.
@@ -103,14 +104,17 @@ impl Endpoint {
     /// Whether it names this machine itself: `127.0.0.0/8`, `::1`, or unspecified, which connect(2) takes for it.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        let six = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
-        self.is_any() || self.address == six || self.as_v4().is_some_and(|[first, ..]| first == 127)
+        self.is_any() || self.address == LOOPBACK_V6 || self.as_v4().is_some_and(|[first, ..]| first == 127)
     }
 
-    /// Whether a socket bound to this address gets what is sent to `other`.
+    /// The address that connect(2) and sendto(2) mean by it: an unspecified one stands for this machine.
     #[must_use]
-    pub fn covers(&self, other: &Self) -> bool {
-        self.is_any() || other.is_any() || self.address == other.address
+    pub fn reached(&self) -> Self {
+        match self.as_v4() {
+            Some([0, 0, 0, 0]) => Self::v4([127, 0, 0, 1], self.port),
+            None if self.is_any() => Self { address: LOOPBACK_V6, port: self.port },
+            _ => *self,
+        }
     }
 }
 

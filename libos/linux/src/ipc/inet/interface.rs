@@ -50,6 +50,9 @@ const OUTSIDE: Interface = Interface {
     prefix: 24,
 };
 
+/// Packets that an interface's queue holds: the kernel's usual number.
+pub const QUEUE_LENGTH: u32 = 1000;
+
 /// The interfaces of the moment.
 #[must_use]
 pub fn all() -> Vec<Interface> {
@@ -69,6 +72,7 @@ const SIOCGIFNETMASK: u32 = 0x891b;
 const SIOCGIFMTU: u32 = 0x8921;
 const SIOCGIFHWADDR: u32 = 0x8927;
 const SIOCGIFINDEX: u32 = 0x8933;
+const SIOCGIFTXQLEN: u32 = 0x8942;
 /// Bytes of `struct ifreq`, and of the name at its start.
 const REQUEST_SIZE: usize = 40;
 const NAME_SIZE: usize = 16;
@@ -107,6 +111,7 @@ pub fn ioctl(request: u32, argument: usize) -> Result<u64> {
             | SIOCGIFMTU
             | SIOCGIFHWADDR
             | SIOCGIFINDEX
+            | SIOCGIFTXQLEN
     ) {
         return Err(Errno::ENOTTY);
     }
@@ -130,6 +135,7 @@ pub fn ioctl(request: u32, argument: usize) -> Result<u64> {
         }
         SIOCGIFMTU => user::write(value, &found.mtu)?,
         SIOCGIFINDEX => user::write(value, &found.index)?,
+        SIOCGIFTXQLEN => user::write(value, &QUEUE_LENGTH)?,
         _ => {
             let mut hardware = [0; 16];
             let bytes = found.hardware.to_ne_bytes().into_iter().chain(hardware_address(&found));

@@ -123,8 +123,11 @@ fn name_of(interface: &Interface) -> Vec<u8> {
 
 fn link(request: &Request, flags: u16, port: u32, interface: &Interface) -> Vec<u8> {
     const ADDRESS: u16 = 1;
+    const BROADCAST: u16 = 2;
     const NAME: u16 = 3;
     const MTU: u16 = 4;
+    const QDISC: u16 = 6;
+    const TXQLEN: u16 = 13;
     const OPERSTATE: u16 = 16;
     let mut body = alloc::vec![0, 0];
     body.extend_from_slice(&interface.hardware.to_ne_bytes());
@@ -132,13 +135,16 @@ fn link(request: &Request, flags: u16, port: u32, interface: &Interface) -> Vec<
     body.extend_from_slice(&interface.flags.to_ne_bytes());
     body.extend_from_slice(&[0; 4]);
     // The loopback's state is "unknown", an Ethernet's "up".
-    let state = if interface.index == LOOPBACK.index { 0 } else { 6 };
+    let (state, broadcast) = if interface.index == LOOPBACK.index { (0, [0; 6]) } else { (6, [0xff; 6]) };
     Message::new(RTM_NEWLINK, flags, request.sequence, port)
         .body(&body)
         .attribute(NAME, &name_of(interface))
+        .attribute(TXQLEN, &interface::QUEUE_LENGTH.to_ne_bytes())
         .attribute(OPERSTATE, &[state])
         .attribute(MTU, &interface.mtu.to_ne_bytes())
+        .attribute(QDISC, b"noqueue\0")
         .attribute(ADDRESS, &interface::hardware_address(interface))
+        .attribute(BROADCAST, &broadcast)
         .finish()
 }
 
@@ -245,7 +251,8 @@ fn answer(request: &Request, header: &[u8], port: u32) -> Vec<Vec<u8>> {
         _ => return error(Some(Errno::EPERM)),
     };
     let done = Message::new(NLMSG_DONE, FLAG_MULTI, request.sequence, port).body(&[0; 4]).finish();
-    alloc::vec![rows.concat(), done]
+    // An empty datagram would read as the end of the socket.
+    if rows.is_empty() { alloc::vec![done] } else { alloc::vec![rows.concat(), done] }
 }
 
 impl NetlinkSocket {

@@ -18,6 +18,8 @@ const TCP_ULP: i32 = 31;
 const IP_MTU: i32 = 14;
 const IPV6_MTU: i32 = 24;
 const IP_TTL: i32 = 2;
+const IP_OPTIONS: i32 = 4;
+const IPV6_V6ONLY: i32 = 26;
 const TCP_MAXSEG: i32 = 2;
 
 /// Remembered options: level and name → value.
@@ -51,6 +53,10 @@ impl Extras {
         if let Some(value) = self.0.lock().get(&(level, name)) {
             return Ok(value.clone());
         }
+        if (level, name) == (IPPROTO_IP, IP_OPTIONS) {
+            // Without options in its packets; servers refuse a peer whose packets carry some.
+            return Ok(Vec::new());
+        }
         let number: i32 = match (level, name) {
             (IPPROTO_IP, IP_MTU) | (IPPROTO_IPV6, IPV6_MTU) => 1500,
             (IPPROTO_IP, IP_TTL) => 64,
@@ -59,6 +65,12 @@ impl Extras {
             _ => return Err(Errno::ENOPROTOOPT),
         };
         Ok(number.to_ne_bytes().to_vec())
+    }
+
+    /// `IPV6_V6ONLY`.
+    #[must_use]
+    pub fn only_v6(&self) -> bool {
+        self.is_on(IPPROTO_IPV6, IPV6_V6ONLY)
     }
 
     /// Whether a yes-or-no option was switched on.

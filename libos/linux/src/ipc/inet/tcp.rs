@@ -2,7 +2,7 @@
 
 use super::address::Endpoint;
 use super::option::Extras;
-use super::port::Ports;
+use super::port::{Claim, Ports};
 use super::stream::Stream;
 use crate::fs::Poll;
 use crate::io::{Sink, Source};
@@ -127,7 +127,7 @@ impl TcpSocket {
         match *local {
             Some(local) => Ok(local),
             None => {
-                let any = PORTS.bind(Endpoint::any(self.family, 0), false, &self.this, |_| true)?;
+                let any = PORTS.bind(Claim::any(self.family), &self.this, |_| true)?;
                 *local = Some(any);
                 Ok(any)
             }
@@ -139,9 +139,9 @@ impl TcpSocket {
         if !peer.is_loopback() {
             return Ok(None);
         }
-        let Some(listener) = PORTS.find(peer, Self::is_listening_now) else { return Ok(None) };
+        let to = peer.reached();
+        let Some(listener) = PORTS.find(&to, Self::is_listening_now) else { return Ok(None) };
         let mut local = self.bound()?;
-        let to = if peer.is_any() { Endpoint::v4([127, 0, 0, 1], peer.port) } else { *peer };
         if local.is_any() {
             local.address = to.address;
         }
@@ -301,7 +301,8 @@ impl SocketOps for TcpSocket {
             let both = self.options.has(so::REUSEPORT) && other.options.has(so::REUSEPORT);
             both || !matches!(*other.phase.lock(), Phase::Listening { .. })
         };
-        *local = Some(PORTS.bind(endpoint, reuse, &self.this, shares)?);
+        let claim = Claim { local: endpoint, reuse, only_v6: self.extras.only_v6() };
+        *local = Some(PORTS.bind(claim, &self.this, shares)?);
         Ok(())
     }
 
@@ -407,7 +408,8 @@ impl SocketOps for TcpSocket {
                 && near.end.peer_has_left()
                 && !self.lost.swap(true, Ordering::Relaxed)
             {
-                return Ok(total);
+                // No more of it than a send buffer holds: the reset is back before the rest is sent.
+                return Ok(total.min(self.options.send_buffer()));
             }
             return result;
         }

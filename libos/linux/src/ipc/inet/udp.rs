@@ -3,7 +3,7 @@
 
 use super::address::Endpoint;
 use super::option::Extras;
-use super::port::Ports;
+use super::port::{Claim, Ports};
 use super::stream::Stream;
 use crate::fs::Poll;
 use crate::io::{Sink, Source};
@@ -69,7 +69,7 @@ impl UdpSocket {
         match state.local {
             Some(local) => Ok(local),
             None => {
-                let local = PORTS.bind(Endpoint::any(self.family, 0), false, &self.this, |_| true)?;
+                let local = PORTS.bind(Claim::any(self.family), &self.this, |_| true)?;
                 state.local = Some(local);
                 Ok(local)
             }
@@ -128,7 +128,8 @@ impl UdpSocket {
         if !to.is_loopback() {
             return None;
         }
-        let target = PORTS.find(to, |socket| {
+        let to = to.reached();
+        let target = PORTS.find(&to, |socket| {
             let state = socket.state.lock();
             !state.closed && state.peer.is_none_or(|p| p.is_loopback())
         })?;
@@ -137,7 +138,7 @@ impl UdpSocket {
             Err(error) => return Some(Err(error)),
         };
         if local.is_any() {
-            local.address = if to.is_any() { Endpoint::v4([127, 0, 0, 1], 0).address } else { to.address };
+            local.address = to.address;
         }
         let from = Some(Arc::from(local.format(target.family)));
         let mut attachment = Attachment { from, ..Attachment::default() };
@@ -163,7 +164,8 @@ impl SocketOps for UdpSocket {
             return Err(Errno::EINVAL);
         }
         let reuse = self.options.has(so::REUSEADDR) || self.options.has(so::REUSEPORT);
-        state.local = Some(PORTS.bind(endpoint, reuse, &self.this, |_| true)?);
+        let claim = Claim { local: endpoint, reuse, only_v6: self.extras.only_v6() };
+        state.local = Some(PORTS.bind(claim, &self.this, |_| true)?);
         Ok(())
     }
 
@@ -173,7 +175,7 @@ impl SocketOps for UdpSocket {
             return Ok(());
         }
         let peer = Endpoint::parse(self.family, address)?;
-        let near = peer.is_loopback() && PORTS.find(&peer, |s| !s.state.lock().closed).is_some();
+        let near = peer.is_loopback() && PORTS.find(&peer.reached(), |s| !s.state.lock().closed).is_some();
         if near {
             self.bound()?;
         } else if let Err(error) = self.stream(&peer) {
