@@ -1,5 +1,5 @@
 # `make run` shows Postern, `make test` checks it. See README.md.
-.PHONY: build run test lint bench conformance packages
+.PHONY: build run test lint bench conformance programs packages
 
 build:
 	cargo build --release
@@ -23,3 +23,7 @@ bench: packages build
 
 conformance: packages build
 	POSTERN_TEST_USER=$$(sh tests/setup/user.sh) cargo run --release -q -p postern-tests --bin conformance
+
+programs: packages build
+	sh tests/setup/packages.sh programs
+	POSTERN_TEST_USER=$$(sh tests/setup/user.sh) cargo test -p postern-tests --test languages -- --ignored

@@ -11,6 +11,7 @@ pub mod pointer;
 pub mod processes;
 pub mod rig;
 pub mod running;
+pub mod scripts;
 pub mod session;
 pub mod terminal;
 

@@ -49,3 +49,24 @@ fn sqlite_shell_sed_and_awk() {
          dd if=/dev/zero bs=64k count=100 status=none | sha1sum; date -u -d @86400; env | grep -c HOME",
     );
 }
+
+#[test]
+fn busybox_applets() {
+    let rig = Rig::new().unwrap();
+    let out = rig.same_script("busybox", &[]);
+    assert!(out.stdout.ends_with("end\n"), "{out:?}");
+}
+
+#[test]
+fn many_processes_and_their_locks() {
+    let rig = Rig::new().unwrap();
+    let out = rig.same_script("parallel", &[]);
+    assert!(out.stdout.ends_with("inside\nfree\n"), "{out:?}");
+}
+
+#[test]
+fn a_big_compilation_and_a_parallel_make() {
+    let rig = Rig::new().unwrap();
+    let out = rig.same_script("compile", &[]);
+    assert!(out.stdout.contains("22140"), "{out:?}");
+}

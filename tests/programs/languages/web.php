@@ -1,0 +1,1 @@
+<?php echo 'served ', $_GET['x'] ?? '', "\n";
