@@ -99,6 +99,11 @@ impl UserRanges {
         (range.len >= wanted).then_some(UserRange { addr: range.addr, len: wanted })
     }
 
+    /// Cuts what is left to `limit` bytes.
+    pub fn limit(&mut self, limit: usize) {
+        self.left = self.left.min(limit);
+    }
+
     /// Counts `count` bytes as done.
     pub fn advance(&mut self, mut count: usize) {
         count = count.min(self.left);
@@ -208,6 +213,17 @@ impl Source<'_> {
         match self {
             Self::User(ranges) => ranges.left(),
             Self::Kernel(buf, used) => buf.len() - *used,
+        }
+    }
+
+    /// Cuts what is left to `limit` bytes.
+    pub fn limit(&mut self, limit: usize) {
+        match self {
+            Self::User(ranges) => ranges.limit(limit),
+            Self::Kernel(buf, used) => {
+                let bytes: &[u8] = buf;
+                *buf = bytes.get(..used.saturating_add(limit)).unwrap_or(bytes);
+            }
         }
     }
 

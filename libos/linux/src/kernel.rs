@@ -196,7 +196,7 @@ impl Kernel for Linux {
 fn start(boot: &Boot, block: &'static [u8]) -> crate::Result<()> {
     crate::sys::init(boot, block);
     crate::fs::init(boot, block)?;
-    let thread = process::initial(boot);
+    let thread = process::initial(boot)?;
     crate::fs::init_process(&thread.process, boot, block)?;
     crate::ipc::init(boot, &thread.process)?;
     host_thread::spawn_service(crate::ipc::poller::service)?;

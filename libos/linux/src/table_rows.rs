@@ -154,10 +154,10 @@ syscalls! {
     146 sched_get_priority_max: full crate::sys::sched::sched_get_priority_max;
     147 sched_get_priority_min: full crate::sys::sched::sched_get_priority_min;
     148 sched_rr_get_interval: full crate::sys::sched::sched_rr_get_interval;
-    149 mlock: partial crate::sys::system::mlock "the host decides what stays resident";
-    150 munlock: partial crate::sys::system::mlock "the host decides what stays resident";
-    151 mlockall: partial crate::sys::system::mlockall "the host decides what stays resident";
-    152 munlockall: full crate::sys::system::accept;
+    149 mlock: partial crate::mm::lock::mlock "faulted in, counted and limited; the host decides what stays resident";
+    150 munlock: full crate::mm::lock::munlock;
+    151 mlockall: partial crate::mm::lock::mlockall "as mlock";
+    152 munlockall: full crate::mm::lock::munlockall;
     153 vhangup: refused EPERM "needs privileges that apps do not have";
     154 modify_ldt: refused ENOSYS "16-bit and 32-bit segments are not there";
     155 pivot_root: refused EPERM "needs privileges that apps do not have";
@@ -165,7 +165,7 @@ syscalls! {
     157 prctl: partial crate::sys::prctl::prctl "no seccomp filters, no capabilities";
     158 arch_prctl: partial crate::task::clone::arch_prctl "no GS base";
     159 adjtimex: refused EPERM "needs privileges that apps do not have";
-    160 setrlimit: partial crate::sys::limits::setrlimit "only descriptors, stack, priorities and pending signals are limited";
+    160 setrlimit: full crate::sys::limits::setrlimit;
     161 chroot: refused EPERM "needs privileges that apps do not have";
     162 sync: partial crate::fs::calls::space::sync "does not wait for the disk";
     163 acct: refused EPERM "needs privileges that apps do not have";
@@ -307,7 +307,7 @@ syscalls! {
     299 recvmmsg: full crate::ipc::socket::calls::recvmmsg;
     300 fanotify_init: refused EPERM "needs privileges that apps do not have";
     301 fanotify_mark: refused ENOSYS "not there";
-    302 prlimit64: partial crate::sys::limits::prlimit64 "only descriptors, stack, priorities and pending signals are limited";
+    302 prlimit64: full crate::sys::limits::prlimit64;
     303 name_to_handle_at: refused EPERM "needs privileges that apps do not have";
     304 open_by_handle_at: refused EPERM "needs privileges that apps do not have";
     305 clock_adjtime: refused EPERM "needs privileges that apps do not have";
@@ -330,7 +330,7 @@ syscalls! {
     322 execveat: full crate::task::exec::execveat;
     323 userfaultfd: refused ENOSYS "the host has no such handle for apps";
     324 membarrier: partial crate::sys::system::membarrier "only the question which commands there are: none";
-    325 mlock2: partial crate::sys::system::mlock "the host decides what stays resident";
+    325 mlock2: partial crate::mm::lock::mlock2 "as mlock";
     326 copy_file_range: full crate::fs::calls::transfer::copy_file_range;
     327 preadv2: partial crate::fs::calls::vector::preadv2 "no RWF_NOWAIT";
     328 pwritev2: partial crate::fs::calls::vector::pwritev2 "no RWF_APPEND, no RWF_NOWAIT";

@@ -1,5 +1,6 @@
 //! Open files ("open file descriptions" in POSIX' words) and what can be done with them.
 
+use super::size_limit;
 use crate::io::{Sink, Source};
 use crate::task::Thread;
 use crate::wait::WaitQueue;
@@ -387,10 +388,12 @@ impl OpenFile {
         let append = self.status() & flags::O_APPEND != 0;
         if let Some(offset) = offset {
             let at = if append { u64::MAX } else { offset };
+            size_limit::cut(thread, self, source, at)?;
             return self.ops.write(thread, self, source, Some(at));
         }
         let mut position = self.position.lock();
         let at = if append { u64::MAX } else { *position };
+        size_limit::cut(thread, self, source, at)?;
         let count = self.ops.write(thread, self, source, Some(at))?;
         *position = if append {
             self.ops.size()?

@@ -23,6 +23,7 @@ pub mod permission;
 pub mod proc;
 pub mod random;
 pub mod shortcut;
+pub mod size_limit;
 pub mod stream;
 pub mod synthetic;
 pub mod sysfs;

@@ -46,6 +46,7 @@ pub fn mmap(call: &mut Call<'_>) -> Result<u64> {
         }
         Some((file, offset))
     };
+    super::lock::check_flag(call.process(), flags)?;
     let space = call.process().space();
     let mut flags = (flags & !MAP_TYPE) | if shared { bits::MAP_SHARED } else { bits::MAP_PRIVATE };
     let mut addr = addr & !(PAGE - 1);

@@ -1,6 +1,8 @@
 //! Memory maps of processes: what is mapped where ([`space`]) and the system calls that change it ([`calls`]).
 
 pub mod calls;
+pub mod limit;
+pub mod lock;
 pub mod patch;
 pub mod space;
 pub mod vdso;

@@ -1,6 +1,7 @@
 //! The memory map of a process: a record of what the host maps in its user half. The host does the mapping and the
 //! copy on write; the record is for /proc/PID/maps, for brk and mremap, for futex keys and for crash reports.
 
+use super::limit::SpaceLimits;
 use super::patch::{Pool, Sites};
 use crate::fs::{Mapping, OpenFile};
 use crate::{Errno, Mutex, Result};
@@ -28,6 +29,17 @@ pub enum Kind {
     Trampolines,
 }
 
+bitflags::bitflags! {
+    /// What madvise(2) and mlock(2) said about an area.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Marks: u8 {
+        /// Locked in memory.
+        const LOCKED = 1;
+        /// A forked process does not get it (`MADV_DONTFORK`).
+        const DONT_FORK = 2;
+    }
+}
+
 /// A range with one protection and one backing.
 #[derive(Clone)]
 pub struct Area {
@@ -47,18 +59,28 @@ pub struct Area {
     pub object: u64,
     /// What it is.
     pub kind: Kind,
+    /// What was said about it.
+    pub marks: Marks,
 }
 
 #[derive(Default)]
-struct Inner {
-    areas: BTreeMap<usize, Area>,
+pub(super) struct Inner {
+    pub(super) areas: BTreeMap<usize, Area>,
     brk_start: usize,
     brk: usize,
+    /// Whether an area may have [`Marks`].
+    pub(super) marked: bool,
+    /// Whether new areas are locked (`MCL_FUTURE`).
+    pub(super) lock_future: bool,
 }
 
 /// The memory map of a process.
 pub struct AddressSpace {
-    inner: Mutex<Inner>,
+    pub(super) inner: Mutex<Inner>,
+    /// How much may be mapped.
+    pub(super) limits: SpaceLimits,
+    /// Ranges that a forked process gives up before it runs.
+    left_behind: Mutex<Vec<(usize, usize)>>,
     /// Names the space, for private futexes.
     pub id: u64,
     /// Pages of trampolines. Held while text is changed, and while the host copies the memory for a fork.
@@ -89,6 +111,8 @@ impl Default for AddressSpace {
     fn default() -> Self {
         Self {
             inner: Mutex::default(),
+            limits: SpaceLimits::default(),
+            left_behind: Mutex::new(Vec::new()),
             id: new_identity(),
             pools: Mutex::new(Vec::new()),
             patching: AtomicUsize::new(0),
@@ -115,7 +139,7 @@ impl Inner {
         self.areas.insert(at, upper);
     }
 
-    fn remove(&mut self, start: usize, end: usize) -> Vec<Area> {
+    pub(super) fn remove(&mut self, start: usize, end: usize) -> Vec<Area> {
         // Most often one whole area goes.
         if self.areas.get(&start).is_some_and(|area| area.end == end) {
             return self.areas.remove(&start).into_iter().collect();
@@ -132,6 +156,7 @@ impl Inner {
             && a.shared == b.shared
             && a.kind == b.kind
             && a.object == b.object
+            && a.marks == b.marks
             && match (&a.file, &b.file) {
                 (None, None) => !a.shared || a.offset + (a.end - a.start) as u64 == b.offset,
                 (Some(x), Some(y)) => Arc::ptr_eq(x, y) && a.offset + (a.end - a.start) as u64 == b.offset,
@@ -139,7 +164,7 @@ impl Inner {
             }
     }
 
-    fn insert(&mut self, mut area: Area) {
+    pub(super) fn insert(&mut self, mut area: Area) {
         if let Some((_, before)) = self.areas.range(..area.start).next_back()
             && Self::can_merge(before, &area)
         {
@@ -219,9 +244,24 @@ impl AddressSpace {
         let inner = self.inner.lock();
         *child.parent_sites.lock() = Some(self.children_sites.clone());
         child.pools.lock().clone_from(&pools);
-        *child.inner.lock() =
-            Inner { areas: inner.areas.clone(), brk_start: inner.brk_start, brk: inner.brk };
+        let mut areas = inner.areas.clone();
+        if inner.marked {
+            areas.retain(|_, area| !area.marks.contains(Marks::DONT_FORK));
+            for area in areas.values_mut() {
+                area.marks = Marks::empty();
+            }
+            let gone = inner.areas.values().filter(|a| a.marks.contains(Marks::DONT_FORK));
+            child.left_behind.lock().extend(gone.map(|a| (a.start, a.end)));
+        }
+        *child.inner.lock() = Inner { areas, brk_start: inner.brk_start, brk: inner.brk, ..Inner::default() };
         host_fork()
+    }
+
+    /// Called by a forked process before it runs: gives up what it was not to get.
+    pub fn leave_behind(&self) {
+        for (start, end) in core::mem::take(&mut *self.left_behind.lock()) {
+            let _ = mem::unmap(start, end - start);
+        }
     }
 
     /// Runs `f` while `area` stays mapped as it is.
@@ -260,12 +300,6 @@ impl AddressSpace {
         area.shared.then(|| (area.object, area.offset + (addr - area.start) as u64))
     }
 
-    /// Bytes mapped.
-    #[must_use]
-    pub fn size(&self) -> usize {
-        self.inner.lock().areas.values().map(|a| a.end - a.start).sum()
-    }
-
     /// Maps. `len` is a whole number of pages; `flags` are mmap's.
     ///
     /// # Errors
@@ -297,11 +331,18 @@ impl AddressSpace {
             _ => new_identity(),
         };
         let mut inner = self.inner.lock();
+        let marks = self.admit(&inner, (addr, len), (prot, flags), kind)?;
         let at = mem::map(addr, len, prot, flags, source)?;
         let end = at.checked_add(len).ok_or(Errno::ENOMEM)?;
         inner.remove(at, end);
         let file = file.filter(|_| !matches!(mapping, Some(Mapping::Zero))).map(|(file, _)| file);
-        inner.insert(Area { start: at, end, prot: prot & 7, shared, offset, file, object, kind });
+        inner.marked |= !marks.is_empty();
+        inner.insert(Area { start: at, end, prot: prot & 7, shared, offset, file, object, kind, marks });
+        drop(inner);
+        if marks.contains(Marks::LOCKED) {
+            // What cannot be faulted in now will be told of when it is touched.
+            let _ = super::lock::fault_in(at, end, prot, shared);
+        }
         Ok(at)
     }
 
@@ -339,6 +380,7 @@ impl AddressSpace {
             if first.into_iter().chain(inner.areas.range(addr..end).map(|(_, a)| a)).any(read_only) {
                 return Err(Errno::EACCES);
             }
+            self.check_writable(&inner, addr, end)?;
         }
         mem::protect(addr, len, prot)?;
         for mut area in inner.remove(addr, end) {
@@ -359,6 +401,9 @@ impl AddressSpace {
         let mut inner = self.inner.lock();
         let found = inner.areas.range(..=old).next_back().map(|(_, a)| a).filter(|a| old < a.end);
         let mut area = found.cloned().ok_or(Errno::EFAULT)?;
+        if new_len > old_len {
+            self.check_growth(&inner, &area, new_len - old_len)?;
+        }
         let at = mem::remap(old, old_len, new_len, flags, new)?;
         area.offset += (old - area.start) as u64;
         let old_end = old.checked_add(old_len).ok_or(Errno::EINVAL)?;

@@ -5,7 +5,7 @@ use super::queue::Added;
 use super::set::{STOPS, bit, sig};
 use super::state::{self, flag};
 use crate::task::process::{self, Status};
-use crate::task::{Process, Thread, exit};
+use crate::task::{Process, Thread, exit, resource};
 use crate::{Errno, Result};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -109,7 +109,6 @@ pub fn retarget(process: &Process, which: u64) {
 /// # Errors
 /// `EAGAIN` if a real-time signal lost its information for lack of room (`RLIMIT_SIGPENDING`).
 pub fn post(process: &Arc<Process>, thread: Option<&Thread>, info: Info) -> Result<()> {
-    const SIGPENDING: usize = 11;
     let signal = info.signal();
     let this = bit(signal);
     if this == 0 || process.has_ended() {
@@ -128,8 +127,7 @@ pub fn post(process: &Arc<Process>, thread: Option<&Thread>, info: Info) -> Resu
     if signals.ignored() & this != 0 && !is_held(process, thread, this) {
         return Ok(());
     }
-    let limit = process.limits.lock().get(SIGPENDING).map_or(u64::MAX, |l| l[0]);
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let limit = usize::try_from(process.limits.soft(resource::SIGPENDING)).unwrap_or(usize::MAX);
     let (queue, pending) = match thread {
         Some(thread) => (&thread.signals.queue, &thread.signals.pending),
         None => (&signals.queue, &signals.pending),

@@ -1,42 +1,52 @@
 //! Resource limits and usage: getrlimit(2), getrusage(2).
 
 use super::time::process_cpu_time;
+use super::timer;
 use crate::call::Call;
 use crate::task::process::{self, Process, Usage};
 use crate::task::wait::write_usage;
+use crate::task::{limits, resource};
 use crate::{Errno, Result};
 use alloc::sync::Arc;
 use postern_pal::clock::{self, id};
 use postern_pal::user;
 
-/// `RLIMIT_NOFILE`.
-const NOFILE: usize = 7;
 /// Highest limit on descriptors (`/proc/sys/fs/nr_open`).
 const NOFILE_MAX: u64 = 1 << 20;
 
 fn resource(call: &Call<'_>, index: usize) -> Result<usize> {
-    usize::try_from(call.uint(index)).ok().filter(|r| *r < 16).ok_or(Errno::EINVAL)
-}
-
-fn read(process: &Process, resource: usize) -> Result<[u64; 2]> {
-    process.limits.lock().get(resource).copied().ok_or(Errno::EINVAL)
+    usize::try_from(call.uint(index)).ok().filter(|r| *r < limits::COUNT).ok_or(Errno::EINVAL)
 }
 
 /// Checks a change of a limit and makes it.
-fn set(caller: &Process, target: &Process, resource: usize, new: [u64; 2]) -> Result<()> {
+fn set(caller: &Process, target: &Arc<Process>, resource: usize, new: [u64; 2]) -> Result<()> {
     let privileged = caller.identity.lock().euid == 0;
-    let mut limits = target.limits.lock();
-    let limit = limits.get_mut(resource).ok_or(Errno::EINVAL)?;
-    check(*limit, new, resource, privileged)?;
-    *limit = new;
+    target.limits.set(resource, new, |old| check(old, new, resource, privileged))?;
+    match resource {
+        resource::AS | resource::DATA | resource::MEMLOCK => target.limit_memory(),
+        resource::CPU => timer::limit_cpu(target),
+        _ => {}
+    }
     Ok(())
+}
+
+/// Whether `caller` may look at and change the limits of `target`.
+fn check_right(caller: &Process, target: &Process) -> Result<()> {
+    let (uid, gid, privileged) = {
+        let own = caller.identity.lock();
+        (own.uid, own.gid, own.euid == 0)
+    };
+    let other = target.identity.lock();
+    let same =
+        [other.uid, other.euid, other.suid] == [uid; 3] && [other.gid, other.egid, other.sgid] == [gid; 3];
+    if same || privileged { Ok(()) } else { Err(Errno::EPERM) }
 }
 
 fn check([_, old_hard]: [u64; 2], [soft, hard]: [u64; 2], resource: usize, privileged: bool) -> Result<()> {
     if soft > hard {
         return Err(Errno::EINVAL);
     }
-    if (resource == NOFILE && hard > NOFILE_MAX) || (hard > old_hard && !privileged) {
+    if (resource == resource::NOFILE && hard > NOFILE_MAX) || (hard > old_hard && !privileged) {
         return Err(Errno::EPERM);
     }
     Ok(())
@@ -51,19 +61,12 @@ pub fn prlimit64(call: &mut Call<'_>) -> Result<u64> {
     let own = call.process();
     let target: Arc<Process> = match call.uint(0) {
         0 => own.clone(),
-        pid => process::find(pid).ok_or(Errno::ESRCH)?,
+        pid => process::find_thread(pid).ok_or(Errno::ESRCH)?.process.clone(),
     };
     if target.pid != own.pid {
-        let (uid, privileged) = {
-            let own = own.identity.lock();
-            (own.uid, own.euid == 0)
-        };
-        let other = target.identity.lock();
-        if !privileged && [other.uid, other.euid, other.suid] != [uid; 3] {
-            return Err(Errno::EPERM);
-        }
+        check_right(own, &target)?;
     }
-    let old = read(&target, resource)?;
+    let old = target.limits.get(resource);
     if call.word(2) != 0 {
         set(own, &target, resource, user::read(call.word(2))?)?;
     }
@@ -78,7 +81,7 @@ pub fn prlimit64(call: &mut Call<'_>) -> Result<u64> {
 /// # Errors
 /// As the manual page says.
 pub fn getrlimit(call: &mut Call<'_>) -> Result<u64> {
-    let limit = read(call.process(), resource(call, 0)?)?;
+    let limit = call.process().limits.get(resource(call, 0)?);
     user::write(call.word(1), &limit)?;
     Ok(0)
 }
@@ -121,6 +124,6 @@ mod tests {
         assert_eq!(check([10, 20], [10, 21], 3, false), Err(Errno::EPERM));
         assert_eq!(check([10, 20], [10, 21], 3, true), Ok(()));
         assert_eq!(check([10, 20], [11, 10], 3, true), Err(Errno::EINVAL));
-        assert_eq!(check([10, u64::MAX], [10, NOFILE_MAX + 1], NOFILE, true), Err(Errno::EPERM));
+        assert_eq!(check([10, u64::MAX], [10, NOFILE_MAX + 1], resource::NOFILE, true), Err(Errno::EPERM));
     }
 }

@@ -2,7 +2,7 @@
 //! others; what an app sets here it reads back, and that is all.
 
 use crate::call::Call;
-use crate::task::{Thread, process};
+use crate::task::{Thread, process, resource};
 use crate::{Errno, Result};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -15,10 +15,6 @@ const POLICY_RR: u32 = 2;
 const POLICY_BATCH: u32 = 3;
 const POLICY_IDLE: u32 = 5;
 const RESET_ON_FORK: u32 = 0x4000_0000;
-
-/// `RLIMIT_NICE` and `RLIMIT_RTPRIO`.
-const LIMIT_NICE: usize = 13;
-const LIMIT_RTPRIO: usize = 14;
 
 /// The thread with this id; 0 is the caller.
 fn target(call: &Call<'_>, index: usize) -> Result<Arc<Thread>> {
@@ -106,7 +102,7 @@ fn check(thread: &Thread, policy: u32, priority: u32) -> Result<()> {
     if !valid {
         return Err(Errno::EINVAL);
     }
-    let limit = thread.process.limits.lock().get(LIMIT_RTPRIO).map_or(0, |l| l[0]);
+    let limit = thread.process.limits.soft(resource::RTPRIO);
     if real_time && u64::from(priority) > limit { Err(Errno::EPERM) } else { Ok(()) }
 }
 
@@ -244,7 +240,7 @@ pub fn sched_setattr(call: &mut Call<'_>) -> Result<u64> {
 /// Sets the nice value; going below what the limit allows needs privileges.
 fn set_nice(caller: &Thread, thread: &Thread, nice: i32) -> Result<()> {
     let nice = nice.clamp(-20, 19);
-    let limit = caller.process.limits.lock().get(LIMIT_NICE).map_or(0, |l| l[0]);
+    let limit = caller.process.limits.soft(resource::NICE);
     let lowest = 20i64 - i64::try_from(limit).unwrap_or(40).min(40);
     if nice < thread.settings.nice.load(Ordering::Relaxed) && i64::from(nice) < lowest {
         return Err(Errno::EACCES);

@@ -133,30 +133,6 @@ pub fn accept(_call: &mut Call<'_>) -> Result<u64> {
     Ok(0)
 }
 
-/// mlock(2), munlock(2) and mlock2(2): the range is checked; the host decides what stays resident.
-///
-/// # Errors
-/// `ENOMEM` for memory that is not mapped.
-pub fn mlock(call: &mut Call<'_>) -> Result<u64> {
-    let start = call.word(0) & !4095;
-    let end = call.word(0).checked_add(call.word(1)).ok_or(Errno::EINVAL)?;
-    let len = end.saturating_sub(start);
-    if len == 0 || call.process().space().is_mapped(start, len) { Ok(0) } else { Err(Errno::ENOMEM) }
-}
-
-/// mlockall(2).
-///
-/// # Errors
-/// `EINVAL` for flags that do not exist.
-pub fn mlockall(call: &mut Call<'_>) -> Result<u64> {
-    const ONFAULT: u32 = 4;
-    match call.uint(0) {
-        0 | ONFAULT => Err(Errno::EINVAL),
-        flags if flags > 7 => Err(Errno::EINVAL),
-        _ => Ok(0),
-    }
-}
-
 /// get_mempolicy(2): the default policy, on the one node that there is.
 ///
 /// # Errors

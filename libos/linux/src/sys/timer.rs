@@ -12,8 +12,8 @@ pub use calls::{
 
 use crate::Mutex;
 use crate::ipc::poller;
-use crate::signal::{self, Info};
-use crate::task::Process;
+use crate::signal::{self, Info, sig};
+use crate::task::{Process, limits, resource};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
@@ -36,6 +36,7 @@ impl Name {
     const REAL: i32 = -1;
     const VIRTUAL: i32 = -2;
     const PROFILE: i32 = -3;
+    const CPU_LIMIT: i32 = -4;
 }
 
 /// What a timer runs on.
@@ -56,6 +57,8 @@ enum Notice {
     Value(u32, u64, u32),
     /// Nothing.
     None,
+    /// The process used as much CPU time as it may (`RLIMIT_CPU`).
+    CpuLimit,
 }
 
 struct Timer {
@@ -250,6 +253,7 @@ fn send(due: &Due) {
     let process = &due.process;
     match due.notice {
         Notice::None => {}
+        Notice::CpuLimit => enforce_cpu_limit(process),
         Notice::Plain(signal) => signal::send_to_process(process, Info::kernel(signal)),
         Notice::Value(signal, value, tid) => {
             let id = due.name.id.unsigned_abs();
@@ -271,6 +275,27 @@ fn send(due: &Due) {
             }
         }
     }
+}
+
+/// Makes `RLIMIT_CPU` hold for a process: from the soft limit on it gets SIGXCPU each second, at the hard one SIGKILL.
+pub fn limit_cpu(process: &Arc<Process>) {
+    const SECOND: u64 = 1_000_000_000;
+    let name = Name { pid: process.pid, id: Name::CPU_LIMIT };
+    let [soft, hard] = process.limits.get(resource::CPU);
+    let first = soft.min(hard);
+    if first == limits::INFINITY {
+        change(|schedule| schedule.remove(name));
+        return;
+    }
+    let new = || Timer::new(process, Base::Cpu, Notice::CpuLimit);
+    SCHEDULE.lock().timers.entry(name).or_insert_with(new);
+    let _ = set(process, name.id, Some(first.saturating_mul(SECOND)), SECOND);
+}
+
+fn enforce_cpu_limit(process: &Arc<Process>) {
+    let [_, hard] = process.limits.get(resource::CPU);
+    let is_over = cpu_time(process) / 1_000_000_000 >= hard;
+    signal::kernel_to_process(process, if is_over { sig::KILL } else { sig::XCPU });
 }
 
 /// A pending signal is being handled: if a timer sent it, it now gets to know how many expirations it stands for.
@@ -309,7 +334,6 @@ pub fn process_ended(process: &Process) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::signal::sig;
 
     fn timer(base: Base, next: u64, interval: u64) -> Timer {
         let mut timer = Timer {

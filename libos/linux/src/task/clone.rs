@@ -8,7 +8,7 @@
 //!   from the keeper, so that the cost does not grow with the parent's size.
 
 use super::process::{self, ProcessState, Usage};
-use super::{FsContext, Process, Thread};
+use super::{FsContext, Limits, Process, Thread, exit, limits, resource};
 use crate::call::Call;
 use crate::mm::patch;
 use crate::signal::ThreadSignals;
@@ -19,7 +19,7 @@ use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering};
 use postern_pal::frame::Frame;
 use postern_pal::thread as host_thread;
-use postern_pal::{report, user};
+use postern_pal::user;
 
 const CLONE_VM: u64 = 0x100;
 const CLONE_FS: u64 = 0x200;
@@ -197,23 +197,23 @@ fn spawn(call: &mut Call<'_>, request: &Request) -> Result<u64> {
     let fs = child_fs(parent, request)?;
     process.files.share();
     let name = *parent.name.lock();
-    let thread = Thread::new(
-        process::allocate_id(),
-        process.clone(),
-        name,
-        ThreadSignals::for_thread(&parent.signals),
-    );
+    let id = process::allocate_id(task_limit(&process))?;
+    let thread = Thread::new(id, process.clone(), name, ThreadSignals::for_thread(&parent.signals));
+    process::register_thread(&thread);
     thread.settings.inherit(&parent.settings);
     thread.fs_base.store(fs, Ordering::Relaxed);
-    set_tid_words(&thread, request)?;
-    {
+    let added = set_tid_words(&thread, request).and_then(|()| {
         let mut state = process.state.lock();
         if state.exiting.is_some() {
             return Err(Errno::ERESTARTSYS);
         }
         state.threads.push(thread.clone());
+        Ok(())
+    });
+    if let Err(errno) = added {
+        process::forget_thread(thread.tid);
+        return Err(errno);
     }
-    process::register_thread(&thread);
     let frame = child_frame(call.frame, request);
     match host_thread::spawn(kernel::task_of(&thread), &frame, fs) {
         Ok(_) => Ok(u64::from(thread.tid)),
@@ -226,10 +226,16 @@ fn spawn(call: &mut Call<'_>, request: &Request) -> Result<u64> {
     }
 }
 
+/// The number of processes and threads that keeps `process` from making another one. Root inside is bound by the
+/// most that the app may have only.
+fn task_limit(process: &Process) -> u64 {
+    if process.identity.lock().euid == 0 { limits::INFINITY } else { process.limits.soft(resource::NPROC) }
+}
+
 /// The copy of a process that fork and vfork make, with its one thread.
-fn copy_process(call: &Call<'_>, request: &Request, share_memory: bool) -> Arc<Thread> {
+fn copy_process(call: &Call<'_>, request: &Request, share_memory: bool) -> Result<Arc<Thread>> {
     let parent = call.process();
-    let pid = process::allocate_id();
+    let pid = process::allocate_id(task_limit(parent))?;
     let fs = if request.flags & CLONE_FS != 0 {
         parent.fs.clone()
     } else {
@@ -266,7 +272,7 @@ fn copy_process(call: &Call<'_>, request: &Request, share_memory: bool) -> Arc<T
         identity: Mutex::new(parent.identity.lock().clone()),
         state: Mutex::new(ProcessState::default()),
         changed: WaitQueue::new(),
-        limits: Mutex::new(*parent.limits.lock()),
+        limits: Limits::new(parent.limits.all()),
         program: Mutex::new(parent.program.lock().clone()),
         exit_signal: AtomicU32::new(request.exit_signal),
         has_execed: AtomicU32::new(0),
@@ -279,12 +285,18 @@ fn copy_process(call: &Call<'_>, request: &Request, share_memory: bool) -> Arc<T
     });
     let name = *call.thread.name.lock();
     process.settings.inherit(&parent.settings);
+    if !share_memory {
+        process.limit_memory();
+    }
+    if process.limits.soft(resource::CPU) != limits::INFINITY {
+        crate::sys::timer::limit_cpu(&process);
+    }
     let thread = process::adopt(&process, name, ThreadSignals::for_child(&call.thread.signals));
     thread.settings.inherit(&call.thread.settings);
     if let Some(of) = of {
         of.state.lock().children.push(process);
     }
-    thread
+    Ok(thread)
 }
 
 /// With `CLONE_PIDFD`, gives the parent a descriptor for its new child.
@@ -304,8 +316,8 @@ fn give_pidfd(call: &Call<'_>, request: &Request, child: &Thread) -> Result<()> 
 fn abandon(thread: &Arc<Thread>) {
     let process = &thread.process;
     drop(process.files.remove_if(|_, _| true));
-    process::forget(process.pid);
     process::forget_thread(thread.tid);
+    process::forget(process.pid);
     process::count_live(false);
     let parent = process.parent.lock().upgrade();
     if let Some(parent) = parent {
@@ -317,7 +329,7 @@ fn abandon(thread: &Arc<Thread>) {
 fn fork_process(call: &mut Call<'_>, request: &Request) -> Result<u64> {
     let fs = child_fs(call.thread, request)?;
     patch::prepare_fork(call.thread);
-    let thread = copy_process(call, request, false);
+    let thread = copy_process(call, request, false)?;
     thread.fs_base.store(fs, Ordering::Relaxed);
     let frame = child_frame(call.frame, request);
     let started =
@@ -339,7 +351,7 @@ fn fork_process(call: &mut Call<'_>, request: &Request) -> Result<u64> {
 /// vfork: the child borrows this host thread.
 fn lend(call: &mut Call<'_>, request: &Request) -> Result<u64> {
     let fs = child_fs(call.thread, request)?;
-    let thread = copy_process(call, request, true);
+    let thread = copy_process(call, request, true)?;
     thread.fs_base.store(fs, Ordering::Relaxed);
     let prepared = set_tid_words(&thread, request).and_then(|()| give_pidfd(call, request, &thread));
     if let Err(errno) = prepared {
@@ -376,6 +388,7 @@ pub fn give_back(process: &Process, frame: &mut Frame) -> bool {
 /// A thread begins on its host thread, in its own memory.
 pub fn started(thread: &Arc<Thread>, _frame: &mut Frame) {
     thread.set_host(host_thread::current());
+    thread.process.space().leave_behind();
     let at = thread.set_child_tid.swap(0, Ordering::Relaxed);
     if at != 0 {
         // Linux ignores a bad address here too.
@@ -383,11 +396,13 @@ pub fn started(thread: &Arc<Thread>, _frame: &mut Frame) {
     }
 }
 
-/// The keeper forks a clean picoprocess for a thread that has a program to load.
+/// The keeper forks a clean picoprocess for a thread that has a program to load. Where the host refuses that, the
+/// process ends as if killed.
 pub fn start_process(thread: &Arc<Thread>) {
     let frame = Frame::zeroed();
-    if let Err(errno) = host_thread::fork(kernel::task_of(thread), &frame, 0) {
-        report::panic_fmt(format_args!("the host refused a picoprocess: {errno:?}"));
+    if host_thread::fork(kernel::task_of(thread), &frame, 0).is_err() {
+        // As on Linux where the memory for a program fails past the point of no return.
+        exit::never_ran(thread);
     }
 }
 

@@ -7,7 +7,7 @@
 use super::elf::{self, Image};
 use super::process::Status;
 use super::stack::{self, Contents, at};
-use super::{Thread, clone, exit};
+use super::{Thread, clone, exit, resource};
 use crate::call::Call;
 use crate::fs::OpenFile;
 use crate::mm::space::{Kind, PAGE, page_up};
@@ -281,6 +281,7 @@ fn load(thread: &Arc<Thread>, frame: &mut Frame, plan: &Plan) -> Result<()> {
     let process = &thread.process;
     let space = Arc::new(AddressSpace::default());
     *process.space.lock() = space.clone();
+    process.limit_memory();
 
     let base = 0x5500_0000_0000 + (usize::try_from(random() & 0x0fff_ffff).unwrap_or(0) << 12);
     let bias = map_image(&space, &plan.file, &plan.image, base)?;
@@ -296,9 +297,9 @@ fn load(thread: &Arc<Thread>, frame: &mut Frame, plan: &Plan) -> Result<()> {
     let gap = usize::try_from(random() & 0x1fff).unwrap_or(0) << 12;
     space.set_brk_start(bias.wrapping_add(end) + gap);
 
-    const STACK: usize = 3;
-    let [limit, _] = process.limits.lock().get(STACK).copied().unwrap_or([8 << 20, 0]);
-    let size = usize::try_from(limit).unwrap_or(8 << 20).clamp(4 << 20, 64 << 20) & !(PAGE - 1);
+    let size =
+        usize::try_from(process.limits.soft(resource::STACK)).unwrap_or(8 << 20).clamp(4 << 20, 64 << 20)
+            & !(PAGE - 1);
     let slide = usize::try_from(random() & 0xffff).unwrap_or(0) << 12;
     let flags = bits::MAP_PRIVATE | bits::MAP_NORESERVE | bits::MAP_STACK;
     let bottom = space.map(0x7ff0_0000_0000 + slide, size, 3, flags, None, Kind::Stack)?;
@@ -386,6 +387,7 @@ fn finish(thread: &Arc<Thread>, plan: &Plan, placed: &stack::Placed) {
 /// the status that a shell would give: 127 for not found, 126 for not executable.
 pub fn start_initial(thread: &Arc<Thread>, boot: &Boot, block: &'static [u8]) {
     exit::set_initial(thread.process.pid);
+    crate::sys::timer::limit_cpu(&thread.process);
     let strings = |bytes: &[u8]| -> Vec<Vec<u8>> {
         let mut all: Vec<Vec<u8>> = bytes.split(|b| *b == 0).map(<[u8]>::to_vec).collect();
         all.pop();

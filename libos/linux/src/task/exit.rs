@@ -110,6 +110,20 @@ pub fn exit_thread(thread: &Arc<Thread>, frame: &mut Frame) {
     host_thread::exit();
 }
 
+/// The only thread of a process ends without ever having run in a picoprocess of its own: the host has none left.
+pub fn never_ran(thread: &Arc<Thread>) {
+    const SIGKILL: u8 = 9;
+    let process = &thread.process;
+    {
+        let mut state = process.state.lock();
+        state.exiting.get_or_insert(Status::Killed(SIGKILL, false));
+        state.threads.clear();
+    }
+    drop(thread.pending_program.lock().take());
+    process::forget_thread(thread.tid);
+    finish_process(process, None);
+}
+
 /// The last thread of a process is ending: releases what it holds and tells the parent.
 fn finish_process(process: &Arc<Process>, frame: Option<&mut Frame>) -> bool {
     let files = process.files.remove_if(|_, _| Arc::strong_count(&process.files) == 1);

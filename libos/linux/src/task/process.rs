@@ -1,11 +1,11 @@
 //! A process of an app.
 
-use super::Thread;
+use super::{Limits, Thread, limits, resource};
 use crate::fs::FdTable;
 use crate::mm::AddressSpace;
 use crate::signal::ProcessSignals;
 use crate::wait::WaitQueue;
-use crate::{Mutex, Result};
+use crate::{Errno, Mutex, Result};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
@@ -109,8 +109,8 @@ pub struct Process {
     pub state: Mutex<ProcessState>,
     /// Woken when a child changes state, a thread ends, a stop ends.
     pub changed: WaitQueue,
-    /// Resource limits: `RLIMIT_*` → (soft, hard).
-    pub limits: Mutex<[[u64; 2]; 16]>,
+    /// Resource limits.
+    pub limits: Limits,
     /// Absolute path of the program, its arguments and environment as they were at exec: /proc.
     pub program: Mutex<Program>,
     /// Signal that the parent gets at exit, normally SIGCHLD.
@@ -148,9 +148,7 @@ impl Process {
     /// The number of descriptors that the process may have.
     #[must_use]
     pub fn descriptor_limit(&self) -> usize {
-        const NOFILE: usize = 7;
-        let [soft, _] = self.limits.lock().get(NOFILE).copied().unwrap_or([1024, 1024]);
-        usize::try_from(soft).unwrap_or(usize::MAX)
+        usize::try_from(self.limits.soft(resource::NOFILE)).unwrap_or(usize::MAX)
     }
 
     /// Gives `file` the lowest free descriptor.
@@ -165,6 +163,11 @@ impl Process {
     #[must_use]
     pub fn space(&self) -> Arc<AddressSpace> {
         self.space.lock().clone()
+    }
+
+    /// Makes its limits hold for its memory map.
+    pub fn limit_memory(&self) {
+        self.space().set_limits(self);
     }
 
     /// Parent's process id. Processes without a parent, the initial one too, are children of 1, which is nobody.
@@ -185,25 +188,47 @@ pub struct Registry {
     processes: BTreeMap<u32, Arc<Process>>,
     threads: BTreeMap<u32, Weak<Thread>>,
     next: u32,
+    /// Ids in use: processes, zombies included, and further threads.
+    tasks: u32,
+    /// Most of them that the app may have.
+    most: u32,
 }
 
-static REGISTRY: Mutex<Registry> =
-    Mutex::new(Registry { processes: BTreeMap::new(), threads: BTreeMap::new(), next: 2 });
+static REGISTRY: Mutex<Registry> = Mutex::new(Registry {
+    processes: BTreeMap::new(),
+    threads: BTreeMap::new(),
+    next: 2,
+    tasks: 0,
+    most: u32::MAX,
+});
 
 /// Highest process id (`/proc/sys/kernel/pid_max`).
 pub const PID_MAX: u32 = 4_194_304;
 
-/// A fresh process or thread id.
-#[must_use]
-pub fn allocate_id() -> u32 {
+/// A fresh process or thread id, which counts until [`forget`] or [`forget_thread`].
+///
+/// # Errors
+/// `EAGAIN` if there are `limit` (`RLIMIT_NPROC`) or as many as the app may have at all.
+pub fn allocate_id(limit: u64) -> Result<u32> {
     let mut registry = REGISTRY.lock();
+    if u64::from(registry.tasks) >= limit || registry.tasks >= registry.most {
+        return Err(Errno::EAGAIN);
+    }
+    registry.tasks += 1;
     loop {
         let id = registry.next;
         registry.next = if id + 1 >= PID_MAX { 300 } else { id + 1 };
         if !registry.processes.contains_key(&id) && !registry.threads.contains_key(&id) {
-            return id;
+            return Ok(id);
         }
     }
+}
+
+/// Processes and threads that the app has, and the most that it may have.
+#[must_use]
+pub fn count() -> (u32, u32) {
+    let registry = REGISTRY.lock();
+    (registry.tasks, registry.most)
 }
 
 /// Makes a process known.
@@ -218,12 +243,18 @@ pub fn register_thread(thread: &Arc<Thread>) {
 
 /// Forgets a process that was waited for.
 pub fn forget(pid: u32) {
-    REGISTRY.lock().processes.remove(&pid);
+    let mut registry = REGISTRY.lock();
+    if registry.processes.remove(&pid).is_some() {
+        registry.tasks = registry.tasks.saturating_sub(1);
+    }
 }
 
-/// Forgets a thread that ended.
+/// Forgets a thread that ended. The id of a first thread stays that of its process.
 pub fn forget_thread(tid: u32) {
-    REGISTRY.lock().threads.remove(&tid);
+    let mut registry = REGISTRY.lock();
+    if registry.threads.remove(&tid).is_some() && !registry.processes.contains_key(&tid) {
+        registry.tasks = registry.tasks.saturating_sub(1);
+    }
 }
 
 /// The process with this id, zombies included.
@@ -252,9 +283,13 @@ pub fn count_live(begins: bool) -> u32 {
 }
 
 /// The initial process, with one thread, not yet on a host thread.
-#[must_use]
-pub fn initial(boot: &postern_abi::boot::Boot) -> Arc<Thread> {
-    let pid = allocate_id();
+///
+/// # Errors
+/// None.
+pub fn initial(boot: &postern_abi::boot::Boot) -> Result<Arc<Thread>> {
+    let pid = allocate_id(limits::INFINITY)?;
+    let [_, most] = boot.rlimits.get(resource::NPROC).copied().unwrap_or([limits::INFINITY; 2]);
+    REGISTRY.lock().most = u32::try_from(most).unwrap_or(u32::MAX);
     let identity = Identity {
         uid: boot.uid,
         euid: boot.uid,
@@ -282,7 +317,7 @@ pub fn initial(boot: &postern_abi::boot::Boot) -> Arc<Thread> {
         identity: Mutex::new(identity),
         state: Mutex::new(ProcessState::default()),
         changed: WaitQueue::new(),
-        limits: Mutex::new(boot.rlimits),
+        limits: Limits::new(boot.rlimits),
         program: Mutex::new(Program::default()),
         exit_signal: AtomicU32::new(17),
         has_execed: AtomicU32::new(0),
@@ -293,7 +328,7 @@ pub fn initial(boot: &postern_abi::boot::Boot) -> Arc<Thread> {
         used_by_children: Mutex::new(Usage::default()),
         moved: Default::default(),
     });
-    adopt(&process, [0; 16], crate::signal::ThreadSignals::default())
+    Ok(adopt(&process, [0; 16], crate::signal::ThreadSignals::default()))
 }
 
 /// Makes a new process known, with its first thread.

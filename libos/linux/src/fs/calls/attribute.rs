@@ -6,7 +6,7 @@ use crate::fs::dentry::Dentry;
 use crate::fs::file::{flags, mode};
 use crate::fs::inode::Change;
 use crate::fs::inotify::{self, event};
-use crate::fs::{OpenFile, dentry_of, permission};
+use crate::fs::{OpenFile, dentry_of, permission, size_limit};
 use crate::{Errno, Result};
 use alloc::sync::Arc;
 use postern_pal::{clock, user};
@@ -275,12 +275,6 @@ fn length(call: &Call<'_>, index: usize) -> Result<u64> {
     u64::try_from(call.long(index)).map_err(|_| Errno::EINVAL)
 }
 
-fn check_size_limit(call: &Call<'_>, size: u64) -> Result<()> {
-    const FSIZE: usize = 1;
-    let [soft, _] = call.process().limits.lock().get(FSIZE).copied().unwrap_or([u64::MAX; 2]);
-    if size > soft { Err(Errno::EFBIG) } else { Ok(()) }
-}
-
 /// truncate(2).
 ///
 /// # Errors
@@ -295,7 +289,7 @@ pub fn truncate(call: &mut Call<'_>) -> Result<u64> {
         _ => return Err(Errno::EINVAL),
     }
     permission::check(call.process(), &*dentry.inode, permission::WRITE)?;
-    check_size_limit(call, size)?;
+    size_limit::check(call.thread, dentry.inode.metadata()?.size, size)?;
     apply(&dentry, &Change { size: Some(size), ..Change::default() })
 }
 
@@ -312,7 +306,7 @@ pub fn ftruncate(call: &mut Call<'_>) -> Result<u64> {
     if !file.is_writable() {
         return Err(Errno::EINVAL);
     }
-    check_size_limit(call, size)?;
+    size_limit::check(call.thread, file.ops.size()?, size)?;
     file.ops.truncate(size)?;
     super::vector::told(&file, event::MODIFY, 1);
     Ok(0)

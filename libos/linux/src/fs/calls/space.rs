@@ -2,7 +2,7 @@
 
 use crate::call::Call;
 use crate::fs::file::{flags, mode};
-use crate::fs::{OpenFile, inotify::event};
+use crate::fs::{OpenFile, inotify::event, size_limit};
 use crate::{Errno, Result};
 use alloc::sync::Arc;
 
@@ -101,6 +101,10 @@ pub fn fallocate(call: &mut Call<'_>) -> Result<u64> {
         mode::S_IFIFO => return Err(Errno::ESPIPE),
         mode::S_IFDIR => return Err(Errno::EISDIR),
         _ => return Err(Errno::ENODEV),
+    }
+    const KEEP_SIZE: u32 = 1;
+    if how & KEEP_SIZE == 0 {
+        size_limit::check(call.thread, file.ops.size()?, offset + len)?;
     }
     file.ops.allocate(how, offset, len)?;
     super::vector::told(&file, event::MODIFY, 1);

@@ -52,7 +52,7 @@ pub(super) fn stat(subject: &Subject) -> Result<Vec<u8>> {
         Some(Status::Killed(signal, _)) => u32::from(signal),
         _ => 0,
     };
-    let size = process.space().size();
+    let size = process.space().size().total;
     let mut out = String::new();
     let _ = write!(out, "{} ({}) {letter}", subject.tid, String::from_utf8_lossy(&name));
     let numbers: [i64; 4] = [
@@ -127,7 +127,8 @@ pub(super) fn status(subject: &Subject) -> Result<Vec<u8>> {
     let (letter, word) = state(&process);
     let identity = process.identity.lock().clone();
     let threads = process.state.lock().threads.len();
-    let kib = process.space().size() / 1024;
+    let size = process.space().size();
+    let kib = size.total / 1024;
     let umask = process.fs.umask.load(Ordering::Relaxed);
     let [pending, shared, blocked, ignored, caught] = masks(subject, &process);
     let mut out = String::new();
@@ -154,14 +155,15 @@ pub(super) fn status(subject: &Subject) -> Result<Vec<u8>> {
         for field in ["VmPeak", "VmSize"] {
             let _ = writeln!(out, "{field}:\t{kib:>8} kB");
         }
-        let _ = writeln!(out, "VmLck:\t       0 kB\nVmPin:\t       0 kB");
+        let _ = writeln!(out, "VmLck:\t{:>8} kB\nVmPin:\t       0 kB", size.locked / 1024);
         for field in ["VmHWM", "VmRSS", "RssAnon"] {
             let _ = writeln!(out, "{field}:\t{kib:>8} kB");
         }
         for field in ["RssFile", "RssShmem"] {
             let _ = writeln!(out, "{field}:\t       0 kB");
         }
-        let _ = writeln!(out, "VmData:\t{kib:>8} kB\nVmStk:\t     132 kB\nVmSwap:\t       0 kB");
+        let (data, stack) = (size.data / 1024, size.stack / 1024);
+        let _ = writeln!(out, "VmData:\t{data:>8} kB\nVmStk:\t{stack:>8} kB\nVmSwap:\t       0 kB");
     }
     let _ = writeln!(out, "CoreDumping:\t0\nTHP_enabled:\t1\nThreads:\t{}", threads.max(1));
     let _ = writeln!(out, "SigQ:\t0/31000\nSigPnd:\t{pending:016x}\nShdPnd:\t{shared:016x}");
@@ -199,7 +201,7 @@ const LIMITS: [(&str, &str); 16] = [
 ];
 
 pub(super) fn limits(subject: &Subject) -> Result<Vec<u8>> {
-    let limits = *subject.process()?.limits.lock();
+    let limits = subject.process()?.limits.all();
     let mut out = String::new();
     let _ = writeln!(out, "{:<25} {:<20} {:<20} {:<10}", "Limit", "Soft Limit", "Hard Limit", "Units");
     let show = |value: u64| if value == u64::MAX { "unlimited".into() } else { alloc::format!("{value}") };

@@ -101,9 +101,9 @@ fn plain_cpuinfo() -> Vec<u8> {
 
 fn memory_info() -> Vec<u8> {
     let total = MEMORY.load(Ordering::Relaxed) / 1024;
-    let mapped: usize = tasks::all().iter().map(|p| p.space().size() / 1024).sum();
+    let mapped: u64 = tasks::all().iter().map(|p| p.space().size().total / 1024).sum();
     // Mapped is more than used; half of the memory is always said to be free, as on a machine that is not in need.
-    let used = u64::try_from(mapped).unwrap_or(0).min(total / 2);
+    let used = mapped.min(total / 2);
     let free = total - used;
     let fields = [
         ("MemTotal", total),
