@@ -1,6 +1,7 @@
 //! Starts a family: memory, handles, start-up block, and the fork that becomes the keeper.
 
 use crate::boot::{BootBlock, TooLong};
+use crate::manifest::NPROC;
 use crate::sandbox::{self, Plan, Step};
 use crate::sys::process::{self, Child};
 use nix::errno::Errno;
@@ -197,7 +198,8 @@ impl Family {
             handles.push((number, theirs));
             gates.push(ours);
         }
-        let plan = Plan { handles, namespaces: true, ids: host_ids };
+        let [_, processes] = block.header.rlimits.get(NPROC).copied().unwrap_or([u64::MAX; 2]);
+        let plan = Plan { handles, namespaces: true, ids: host_ids, processes };
         Ok(Self { arena, block, plan, gates, events: Some(events), display })
     }
 

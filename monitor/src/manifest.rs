@@ -68,12 +68,28 @@ pub struct Limits {
     /// Most processors it may use at one time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpus: Option<u32>,
-    /// Most processes.
+    /// Most processes and threads; `None` is [`DEFAULT_PROCESSES`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub processes: Option<u32>,
 }
 
+/// `RLIMIT_NPROC`.
+pub const NPROC: usize = 6;
+/// Most processes and threads of an app whose manifest does not say: more than any desktop app has, and few enough
+/// that one that makes ever more of them leaves the host its own.
+pub const DEFAULT_PROCESSES: u32 = 4096;
+
 impl Limits {
+    /// `RLIMIT_*` limits of the app, soft and hard, where the host's are `host`.
+    #[must_use]
+    pub fn resources(&self, mut host: [[u64; 2]; 16]) -> [[u64; 2]; 16] {
+        let most = u64::from(self.processes.unwrap_or(DEFAULT_PROCESSES));
+        if let Some(limit) = host.get_mut(NPROC) {
+            *limit = limit.map(|value| value.min(most));
+        }
+        host
+    }
+
     fn is_default(&self) -> bool {
         *self == Self::default()
     }

@@ -532,7 +532,7 @@ fn start_block(
         window: window.map(u32::from),
         memory: config.limits.memory.unwrap_or(u64::MAX).min(host::memory()),
         seed,
-        rlimits: host::limits(),
+        rlimits: config.limits.resources(host::limits()),
         ..Boot::default()
     };
     let mut texts = host::texts();

@@ -22,6 +22,8 @@ pub struct Plan {
     pub namespaces: bool,
     /// User and group, the same inside and outside.
     pub ids: (u32, u32),
+    /// Most processes and threads that the app may have.
+    pub processes: u64,
 }
 
 /// What failed.
@@ -67,6 +69,9 @@ fn prepare(plan: &Plan, report: RawFd) -> Result<(), (Step, Errno)> {
         map_identity(plan.ids).map_err(|e| (Step::Identity, e))?;
         empty_root().map_err(|e| (Step::Mounts, e))?;
     }
+    if plan.namespaces {
+        limit_processes(plan.processes).map_err(|e| (Step::Rights, e))?;
+    }
     give_up_rights().map_err(|e| (Step::Rights, e))?;
     arrange_handles(&plan.handles, report).map_err(|e| (Step::Handles, e))
 }
@@ -96,6 +101,16 @@ fn empty_root() -> Result<(), Errno> {
     // The old root is now mounted over the new one.
     umount2(".", MntFlags::MNT_DETACH)?;
     nix::unistd::chdir("/")
+}
+
+/// In a user namespace of its own the host counts the app's processes and threads apart from all others of the user, so
+/// this limit is the app's alone. It is a little above the one that the library OS keeps: service threads count, and so
+/// do threads that are just ending.
+fn limit_processes(most: u64) -> Result<(), Errno> {
+    const SERVICES: u64 = 64;
+    let (_, hard) = getrlimit(Resource::RLIMIT_NPROC)?;
+    let most = most.saturating_add(most / 8).saturating_add(SERVICES).min(hard);
+    setrlimit(Resource::RLIMIT_NPROC, most, most)
 }
 
 fn give_up_rights() -> Result<(), Errno> {

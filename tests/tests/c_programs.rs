@@ -56,3 +56,20 @@ fn inotify_and_file_locks() {
 fn faults_become_signals() {
     both("faults");
 }
+
+#[test]
+fn limits_hold() {
+    let rig = Rig::new().unwrap();
+    let program = rig.compile("limits", &[]).unwrap();
+    assert_eq!(rig.same(&[&program]).status, 0);
+}
+
+#[test]
+fn barriers_of_other_threads() {
+    both("barriers");
+}
+
+#[test]
+fn futexes_of_all_forms() {
+    both("futexes");
+}

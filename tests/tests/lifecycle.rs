@@ -129,6 +129,32 @@ fn an_app_can_be_stopped_from_outside() {
 }
 
 #[test]
+fn a_fork_bomb_stays_within_the_app() {
+    let rig = Rig::new().unwrap();
+    let bomb = rig.compile("bomb", &[]).unwrap();
+    let out = rig.sandboxed(&[&bomb]).unwrap();
+    assert_eq!((out.status, out.stdout.as_str()), (0, "Resource temporarily unavailable\n3\n"));
+
+    // One that stays can be stopped from outside, and nothing is left of it.
+    let grant = format!("{}:ro", rig.dir.join("bin").display());
+    let options = ["--no-display", "--id", "bomb", "--grant", &grant];
+    let mut app = Running::start(&rig, &options, &[&bomb, "stay"]).unwrap();
+    app.wait_processes(4000).unwrap();
+    // The host bounds it too, should the library OS not.
+    let limits = fs::read_to_string(format!("/proc/{}/limits", app.app_pid().unwrap())).unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max processes")).unwrap();
+    let bound: u32 = line.split_whitespace().nth(2).unwrap().parse().unwrap();
+    assert!((4096..5000).contains(&bound), "{line}");
+    let family = postern_tests::processes::tree(app.pid_of("pid").unwrap());
+    assert!(family.len() > 4000, "{}", family.len());
+    assert_eq!(rig.postern(&["stop", "bomb"]).unwrap().status, 0);
+    assert_ne!(app.end().unwrap(), 0);
+    for pid in family {
+        wait_for("the bomb to be gone", || Ok((!alive(pid)).then_some(()))).unwrap();
+    }
+}
+
+#[test]
 fn a_signal_to_the_launcher_ends_the_app() {
     let rig = Rig::new().unwrap();
     let mut app =

@@ -168,6 +168,7 @@ impl Kernel for Linux {
 
     fn resume(&self, task: &Task, frame: &mut Frame) {
         let thread = thread_of(task);
+        thread.process.settings.barriers.synchronise();
         loop {
             if thread.must_exit.load(Ordering::Acquire) != 0 {
                 exit::exit_thread(thread, frame);

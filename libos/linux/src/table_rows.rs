@@ -207,7 +207,7 @@ syscalls! {
     199 fremovexattr: partial crate::fs::calls::xattr::fremovexattr "as setxattr";
     200 tkill: full crate::signal::tkill;
     201 time: full crate::sys::time::time;
-    202 futex: partial crate::sys::futex::futex "no requeueing of priority-inheritance locks";
+    202 futex: full crate::sys::futex::futex;
     203 sched_setaffinity: partial crate::sys::sched::sched_setaffinity "kept for reading back, without effect";
     204 sched_getaffinity: full crate::sys::sched::sched_getaffinity;
     205 set_thread_area: refused ENOSYS "not on x86-64";
@@ -314,7 +314,7 @@ syscalls! {
     306 syncfs: partial crate::fs::calls::space::syncfs "does not wait for the disk";
     307 sendmmsg: full crate::ipc::socket::calls::sendmmsg;
     308 setns: refused EPERM "needs privileges that apps do not have";
-    309 getcpu: partial crate::sys::sched::getcpu "always the first processor";
+    309 getcpu: full crate::sys::sched::getcpu;
     310 process_vm_readv: refused EPERM "needs privileges that apps do not have";
     311 process_vm_writev: refused EPERM "needs privileges that apps do not have";
     312 kcmp: refused EPERM "no tracing inside a sandbox";
@@ -329,7 +329,7 @@ syscalls! {
     321 bpf: refused EPERM "needs privileges that apps do not have";
     322 execveat: full crate::task::exec::execveat;
     323 userfaultfd: refused ENOSYS "the host has no such handle for apps";
-    324 membarrier: partial crate::sys::system::membarrier "only the question which commands there are: none";
+    324 membarrier: partial crate::sys::membarrier::membarrier "no restartable sequences";
     325 mlock2: partial crate::mm::lock::mlock2 "as mlock";
     326 copy_file_range: full crate::fs::calls::transfer::copy_file_range;
     327 preadv2: partial crate::fs::calls::vector::preadv2 "no RWF_NOWAIT";
@@ -339,7 +339,7 @@ syscalls! {
     331 pkey_free: refused ENOSYS "not there";
     332 statx: full crate::fs::calls::stat::statx;
     333 io_pgetevents: refused ENOSYS "not there";
-    334 rseq: refused ENOSYS "the C library does without";
+    334 rseq: refused ENOSYS "only the host knows when it moves a thread to another processor";
     424 pidfd_send_signal: full crate::signal::pidfd_send_signal;
     425 io_uring_setup: refused ENOSYS "programs use epoll instead";
     426 io_uring_enter: refused ENOSYS "programs use epoll instead";
@@ -370,9 +370,9 @@ syscalls! {
     451 cachestat: refused ENOSYS "not there";
     452 fchmodat2: full crate::fs::calls::attribute::fchmodat2;
     453 map_shadow_stack: refused ENOSYS "not there";
-    454 futex_wake: refused ENOSYS "not there";
-    455 futex_wait: refused ENOSYS "not there";
-    456 futex_requeue: refused ENOSYS "not there";
+    454 futex_wake: full crate::sys::futex::futex_wake;
+    455 futex_wait: full crate::sys::futex::futex_wait;
+    456 futex_requeue: full crate::sys::futex::futex_requeue;
     457 statmount: refused ENOSYS "not there";
     458 listmount: refused ENOSYS "not there";
     459 lsm_get_self_attr: refused ENOSYS "not there";

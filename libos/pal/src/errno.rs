@@ -62,12 +62,15 @@ macro_rules! errnos {
             /// Returned by a call that a signal interrupted before it did anything and that `SA_RESTART` restarts.
             /// Never reaches the app.
             pub const ERESTARTSYS: Self = Self(512);
+            /// As `ERESTARTSYS`, but restarted whatever the handler says.
+            pub const ERESTARTNOINTR: Self = Self(513);
             /// As `ERESTARTSYS`, but only restarted where no handler runs.
             pub const ERESTARTNOHAND: Self = Self(514);
         }
         const NAMES: &[(u16, &str, &str)] = &[
             $(($number, stringify!($name), $text),)*
             (512, "ERESTARTSYS", "Interrupted system call."),
+            (513, "ERESTARTNOINTR", "Interrupted system call."),
             (514, "ERESTARTNOHAND", "Interrupted system call."),
         ];
     };

@@ -399,6 +399,19 @@ pub fn kick(id: ThreadId) {
     unpark(id);
 }
 
+/// Whether a thread runs app code at this moment and has not noticed yet that it was kicked.
+#[must_use]
+pub fn runs_on(id: ThreadId) -> bool {
+    let control = control(id);
+    control.pending.load(Ordering::SeqCst) != 0 && control.in_user.load(Ordering::SeqCst) != 0
+}
+
+/// Whether a thread runs app code at this moment.
+#[must_use]
+pub fn runs_app_code(id: ThreadId) -> bool {
+    control(id).in_user.load(Ordering::SeqCst) != 0
+}
+
 /// Whether the running thread was kicked since it last handled pending work.
 #[must_use]
 pub fn is_kicked() -> bool {
@@ -410,6 +423,17 @@ pub fn kill_host_process(id: ThreadId) {
     let (pid, tid) = host_ids(id);
     // SAFETY: ends another picoprocess of the family; the caller knows that no lock is held by it.
     let _ = unsafe { host::call(number::TGKILL, [pid as usize, tid as usize, 9, 0, 0, 0]) };
+}
+
+/// The processor that the running thread is on at this moment, as the host numbers it.
+#[must_use]
+pub fn processor() -> u32 {
+    // The segment whose limit Linux lets user mode read for this: processor in the low 12 bits, node above.
+    const SEGMENT: u32 = 0x7b;
+    let mut limit = 0u32;
+    // SAFETY: reads the limit of a segment; where there is no such segment nothing is written.
+    unsafe { asm!("lsl {0:e}, {1:e}", inout(reg) limit, in(reg) SEGMENT, options(nomem, nostack)) };
+    limit & 0xfff
 }
 
 /// FS base of the app (its thread pointer).

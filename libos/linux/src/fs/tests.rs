@@ -35,8 +35,10 @@ impl Shell {
             let (mount, node) = tmpfs::new("tmpfs", 1 << 30, 0o1777, [0, 0]);
             path::set_root(Dentry::namespace_root(mount, node));
         });
-        let boot = Boot { uid: 1000, gid: 1000, rlimits: [[1024, 1024]; 16], ..Boot::default() };
-        let shell = Self(crate::task::process::initial(&boot), "/".to_string());
+        let mut rlimits = [[u64::MAX; 2]; 16];
+        rlimits[crate::task::resource::NOFILE] = [1024, 1024];
+        let boot = Boot { uid: 1000, gid: 1000, rlimits, ..Boot::default() };
+        let shell = Self(crate::task::process::initial(&boot).unwrap(), "/".to_string());
         let own = std::format!("/test{}", NEXT.fetch_add(1, Ordering::Relaxed));
         shell.path(calls::name::mkdir, &own, &[0o755]).unwrap();
         shell.path(calls::directory::chdir, &own, &[]).unwrap();

@@ -170,15 +170,16 @@ pub fn kill(call: &mut Call<'_>) -> Result<u64> {
     check_signal(signal)?;
     let sender = call.process().clone();
     let info = Info::from_process(signal, code::USER, &sender);
-    let several = match pid {
-        pid if pid > 0 => {
-            let target = find(pid.unsigned_abs())?;
-            if !may_send(&sender, &target, signal) {
-                return Err(Errno::EPERM);
-            }
-            send::send_to_process(&target, info);
-            return Ok(0);
+    if pid > 0 {
+        let target = find(pid.unsigned_abs())?;
+        if !may_send(&sender, &target, signal) {
+            return Err(Errno::EPERM);
         }
+        send::send_to_process(&target, info);
+        return Ok(0);
+    }
+    let _joining = send::joining();
+    let several = match pid {
         0 => send::members(sender.group.load(Ordering::Relaxed)),
         -1 => process::all().into_iter().filter(|p| p.pid != sender.pid && !p.has_ended()).collect(),
         i32::MIN => return Err(Errno::ESRCH),

@@ -111,7 +111,8 @@ pub fn interrupted(thread: &Arc<Thread>, frame: &mut Frame, errno: Errno) -> Aft
     const SYSCALL_LENGTH: u64 = 2;
     match next(thread, frame) {
         Some((info, action)) => {
-            if errno == Errno::ERESTARTSYS && action.flags & flag::RESTART != 0 {
+            let restarts = errno == Errno::ERESTARTSYS && action.flags & flag::RESTART != 0;
+            if restarts || errno == Errno::ERESTARTNOINTR {
                 frame.rax = frame.call;
                 frame.rip = frame.rip.wrapping_sub(SYSCALL_LENGTH);
             } else {

@@ -6,10 +6,11 @@ use super::set::{STOPS, bit, sig};
 use super::state::{self, flag};
 use crate::task::process::{self, Status};
 use crate::task::{Process, Thread, exit, resource};
-use crate::{Errno, Result};
+use crate::{Errno, Mutex, Result};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
+use postern_pal::MutexGuard;
 
 /// Sends a signal to a process: one of its threads handles it.
 pub fn send_to_process(process: &Arc<Process>, info: Info) {
@@ -22,8 +23,17 @@ pub fn send_to_thread(thread: &Thread, info: Info) {
     let _ = post(&thread.process, Some(thread), info);
 }
 
+static JOINING: Mutex<()> = Mutex::new(());
+
+/// Held while a signal goes to several processes, and while a forked process joins them: a signal for a group reaches
+/// either the child or, before it forks, its parent.
+pub fn joining() -> MutexGuard<'static, ()> {
+    JOINING.lock()
+}
+
 /// Sends a signal to all processes of a group. Returns how many there are.
 pub fn send_to_group(group: u32, info: Info) -> usize {
+    let _joining = joining();
     let members = members(group);
     for member in &members {
         send_to_process(member, info);

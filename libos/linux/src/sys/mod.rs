@@ -3,6 +3,7 @@
 pub mod futex;
 pub mod identity;
 pub mod limits;
+pub mod membarrier;
 pub mod prctl;
 pub mod sched;
 pub mod session;

@@ -327,15 +327,42 @@ pub fn ioprio_set(call: &mut Call<'_>) -> Result<u64> {
     Ok(0)
 }
 
-/// getcpu(2). Which processor a thread runs on is not the app's business; it always gets the first.
+/// The processor of `set` that stands for the host's `number`: itself if it is in the set.
+fn own_number(number: u32, set: u64) -> u32 {
+    if set.checked_shr(number).is_some_and(|rest| rest & 1 != 0) {
+        return number;
+    }
+    let nth = number.checked_rem(set.count_ones()).unwrap_or(0);
+    (0..64).filter(|bit| set >> bit & 1 != 0).nth(usize::try_from(nth).unwrap_or(0)).unwrap_or(0)
+}
+
+/// getcpu(2): one of the processors that the thread may use. There is one node.
 ///
 /// # Errors
 /// `EFAULT`.
 pub fn getcpu(call: &mut Call<'_>) -> Result<u64> {
-    for index in [0, 1] {
+    let set = match call.thread.settings.affinity.load(Ordering::Relaxed) {
+        0 => all_processors(),
+        set => set,
+    };
+    for (index, value) in [own_number(host_thread::processor(), set), 0].into_iter().enumerate() {
         if call.word(index) != 0 {
-            user::write(call.word(index), &0u32)?;
+            user::write(call.word(index), &value)?;
         }
     }
     Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processors_are_those_of_the_set() {
+        assert_eq!(own_number(2, 0b1111), 2);
+        assert_eq!(own_number(5, 0b1111), 1);
+        assert_eq!(own_number(7, 0b1000), 3);
+        assert_eq!(own_number(700, 0b0110), 1);
+        assert_eq!(own_number(3, 0), 0);
+    }
 }

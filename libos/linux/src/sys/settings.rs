@@ -1,6 +1,7 @@
 //! What a thread and a process may set for themselves and read back, and which has no effect here beyond that: the
 //! host schedules all threads alike.
 
+use super::membarrier::Registrations;
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 /// Default timer slack in nanoseconds, as Linux has it.
@@ -66,6 +67,7 @@ pub struct ProcessSettings {
     pub dumpable: AtomicU32,
     pub keep_capabilities: AtomicU32,
     pub huge_pages_off: AtomicU32,
+    pub barriers: Registrations,
 }
 
 impl Default for ProcessSettings {
@@ -75,6 +77,7 @@ impl Default for ProcessSettings {
             dumpable: AtomicU32::new(1),
             keep_capabilities: AtomicU32::new(0),
             huge_pages_off: AtomicU32::new(0),
+            barriers: Registrations::default(),
         }
     }
 }
@@ -90,5 +93,12 @@ impl ProcessSettings {
         ] {
             to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
         }
+        self.barriers.inherit(&from.barriers);
+    }
+
+    /// The process executes a program.
+    pub fn exec(&self) {
+        self.barriers.inherit(&Registrations::default());
+        self.keep_capabilities.store(0, Ordering::Relaxed);
     }
 }

@@ -152,14 +152,6 @@ pub fn get_mempolicy(call: &mut Call<'_>) -> Result<u64> {
     Ok(0)
 }
 
-/// membarrier(2): no command is there, which programs are told when they ask, and do without.
-///
-/// # Errors
-/// `EINVAL` for anything but the question.
-pub fn membarrier(call: &mut Call<'_>) -> Result<u64> {
-    if call.uint(0) == 0 && call.uint(1) == 0 { Ok(0) } else { Err(Errno::EINVAL) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

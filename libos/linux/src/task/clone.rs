@@ -205,7 +205,7 @@ fn spawn(call: &mut Call<'_>, request: &Request) -> Result<u64> {
     let added = set_tid_words(&thread, request).and_then(|()| {
         let mut state = process.state.lock();
         if state.exiting.is_some() {
-            return Err(Errno::ERESTARTSYS);
+            return Err(Errno::ERESTARTNOINTR);
         }
         state.threads.push(thread.clone());
         Ok(())
@@ -232,7 +232,7 @@ fn task_limit(process: &Process) -> u64 {
     if process.identity.lock().euid == 0 { limits::INFINITY } else { process.limits.soft(resource::NPROC) }
 }
 
-/// The copy of a process that fork and vfork make, with its one thread.
+/// The copy of a process that fork and vfork make, with its one thread. Signals that wait are handled first.
 fn copy_process(call: &Call<'_>, request: &Request, share_memory: bool) -> Result<Arc<Thread>> {
     let parent = call.process();
     let pid = process::allocate_id(task_limit(parent))?;
@@ -291,7 +291,16 @@ fn copy_process(call: &Call<'_>, request: &Request, share_memory: bool) -> Resul
     if process.limits.soft(resource::CPU) != limits::INFINITY {
         crate::sys::timer::limit_cpu(&process);
     }
-    let thread = process::adopt(&process, name, ThreadSignals::for_child(&call.thread.signals));
+    let signals = ThreadSignals::for_child(&call.thread.signals);
+    let joining = signal::joining();
+    if call.thread.is_interrupted() {
+        drop(joining);
+        leave_files(&process);
+        process::release_id();
+        return Err(Errno::ERESTARTNOINTR);
+    }
+    let thread = process::adopt(&process, name, signals);
+    drop(joining);
     thread.settings.inherit(&call.thread.settings);
     if let Some(of) = of {
         of.state.lock().children.push(process);
@@ -312,10 +321,17 @@ fn give_pidfd(call: &Call<'_>, request: &Request, child: &Thread) -> Result<()> 
     Ok(())
 }
 
+/// Closes the descriptors of a process that never came to be, if they are its own.
+fn leave_files(process: &Process) {
+    if Arc::strong_count(&process.files) == 1 {
+        drop(process.files.remove_if(|_, _| true));
+    }
+}
+
 /// Undoes `copy_process` when the host refused.
 fn abandon(thread: &Arc<Thread>) {
     let process = &thread.process;
-    drop(process.files.remove_if(|_, _| true));
+    leave_files(process);
     process::forget_thread(thread.tid);
     process::forget(process.pid);
     process::count_live(false);
@@ -340,12 +356,29 @@ fn fork_process(call: &mut Call<'_>, request: &Request) -> Result<u64> {
                 .fork_into(&child, || host_thread::fork(kernel::task_of(&thread), &frame, fs))
         });
     match started {
-        Ok(_) => Ok(u64::from(thread.tid)),
+        Ok(_) => {
+            if request.flags & CLONE_VFORK != 0 {
+                wait_for_exec(call.thread, &thread.process);
+            }
+            Ok(u64::from(thread.tid))
+        }
         Err(errno) => {
             abandon(&thread);
             Err(errno)
         }
     }
+}
+
+/// With `CLONE_VFORK` the parent waits until its child executes a program or ends; only its own end stops it.
+fn wait_for_exec(parent: &Thread, child: &Process) {
+    let place = child.changed.stand();
+    while child.has_execed.load(Ordering::Relaxed) == 0
+        && !child.has_ended()
+        && parent.must_exit.load(Ordering::Acquire) == 0
+    {
+        host_thread::park(None);
+    }
+    drop(place);
 }
 
 /// vfork: the child borrows this host thread.

@@ -353,6 +353,7 @@ fn hardware_capabilities() -> u64 {
 fn finish(thread: &Arc<Thread>, plan: &Plan, placed: &stack::Placed) {
     let process = &thread.process;
     process.signals.exec();
+    process.settings.exec();
     crate::sys::timer::exec(process);
     thread.signals.exec();
     thread.clear_child_tid.store(0, Ordering::Relaxed);

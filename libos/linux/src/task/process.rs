@@ -205,7 +205,13 @@ static REGISTRY: Mutex<Registry> = Mutex::new(Registry {
 /// Highest process id (`/proc/sys/kernel/pid_max`).
 pub const PID_MAX: u32 = 4_194_304;
 
-/// A fresh process or thread id, which counts until [`forget`] or [`forget_thread`].
+/// Gives back an id that nothing was made with.
+pub fn release_id() {
+    let mut registry = REGISTRY.lock();
+    registry.tasks = registry.tasks.saturating_sub(1);
+}
+
+/// A fresh process or thread id, which counts until [`forget`], [`forget_thread`] or [`release_id`].
 ///
 /// # Errors
 /// `EAGAIN` if there are `limit` (`RLIMIT_NPROC`) or as many as the app may have at all.

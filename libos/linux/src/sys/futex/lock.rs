@@ -61,6 +61,46 @@ pub(super) fn lock(call: &Call<'_>, private: bool, deadline: Option<u64>) -> Res
     sleep(call.thread, deadline).map(|()| 0)
 }
 
+/// `FUTEX_WAIT_REQUEUE_PI`: waits on one futex until [`requeue`] gives the thread the lock that the second word is, or
+/// lets it wait for that.
+pub(super) fn wait_requeue(call: &Call<'_>, private: bool, deadline: Option<u64>) -> Result<u64> {
+    let (addr, value, lock) = (call.word(0), call.uint(2), call.word(4));
+    let from = key(call.process(), addr, private)?;
+    let to = key(call.process(), lock, private)?;
+    if from == to {
+        return Err(Errno::EINVAL);
+    }
+    table::enter(from, Purpose::Move(to, call.thread.tid), || {
+        if user::load_u32(addr)? == value { Ok(()) } else { Err(Errno::EAGAIN) }
+    })?;
+    match sleep(call.thread, deadline) {
+        // The lock was not taken: the caller looks at its condition again.
+        Err(Errno::ERESTARTSYS) => Err(Errno::EAGAIN),
+        other => other.map(|()| 0),
+    }
+}
+
+/// `FUTEX_CMP_REQUEUE_PI`.
+pub(super) fn requeue(call: &Call<'_>, private: bool) -> Result<u64> {
+    let (addr, lock, expected) = (call.word(0), call.word(4), call.uint(5));
+    let limit = u32::try_from(call.int(3)).map_err(|_| Errno::EINVAL)?;
+    if call.int(2) != 1 {
+        return Err(Errno::EINVAL);
+    }
+    let from = key(call.process(), addr, private)?;
+    let to = key(call.process(), lock, private)?;
+    if from == to {
+        return Err(Errno::EINVAL);
+    }
+    let check = || if user::load_u32(addr)? == expected { Ok(()) } else { Err(Errno::EAGAIN) };
+    let take = |tid: u32, more: bool| match attempt(lock, tid)? {
+        Attempt::Taken if more => user::update_u32(lock, |word| word | WAITERS).map(|_| true),
+        Attempt::Taken => Ok(true),
+        Attempt::MustWait => Ok(false),
+    };
+    table::requeue_to_lock(from, to, limit, check, take).map(u64::from)
+}
+
 /// `FUTEX_TRYLOCK_PI`.
 pub(super) fn try_lock(call: &Call<'_>, private: bool) -> Result<u64> {
     let addr = call.word(0);

@@ -5,16 +5,17 @@
 
 mod lock;
 mod robust;
+mod sized;
 mod table;
 
 pub use robust::{exit_robust, get_robust_list, set_robust_list};
+pub use sized::{futex_requeue, futex_wait, futex_waitv, futex_wake};
 
 use crate::call::Call;
 use crate::ipc::deadline;
 use crate::task::{Process, Thread};
 use crate::{Errno, Result};
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use postern_pal::clock::{self, id};
 use postern_pal::{thread as host_thread, user};
 use table::{ANY, Key, Purpose};
@@ -30,6 +31,8 @@ mod op {
     pub const TRYLOCK_PI: u32 = 8;
     pub const WAIT_BITSET: u32 = 9;
     pub const WAKE_BITSET: u32 = 10;
+    pub const WAIT_REQUEUE_PI: u32 = 11;
+    pub const CMP_REQUEUE_PI: u32 = 12;
     pub const LOCK_PI2: u32 = 13;
     pub const PRIVATE: u32 = 128;
     pub const REALTIME: u32 = 256;
@@ -139,15 +142,14 @@ fn wake_limit(call: &Call<'_>, index: usize) -> u32 {
 /// futex(2).
 ///
 /// # Errors
-/// As the manual page says; `ENOSYS` for the requeueing of priority-inheritance locks, which no current C library
-/// uses.
+/// As the manual page says.
 pub fn futex(call: &mut Call<'_>) -> Result<u64> {
     let (addr, raw, value) = (call.word(0), call.uint(1), call.uint(2));
     let private = raw & op::PRIVATE != 0;
     let realtime = raw & op::REALTIME != 0;
     let operation = raw & !(op::PRIVATE | op::REALTIME);
     let process = call.process();
-    if realtime && !matches!(operation, op::WAIT | op::WAIT_BITSET | op::LOCK_PI2) {
+    if realtime && !matches!(operation, op::WAIT | op::WAIT_BITSET | op::LOCK_PI2 | op::WAIT_REQUEUE_PI) {
         return Err(Errno::ENOSYS);
     }
     match operation {
@@ -192,6 +194,8 @@ pub fn futex(call: &mut Call<'_>) -> Result<u64> {
         op::LOCK_PI2 => lock::lock(call, private, absolute_deadline(call.word(3), realtime)?),
         op::TRYLOCK_PI => lock::try_lock(call, private),
         op::UNLOCK_PI => lock::unlock(call, private),
+        op::WAIT_REQUEUE_PI => lock::wait_requeue(call, private, absolute_deadline(call.word(3), realtime)?),
+        op::CMP_REQUEUE_PI => lock::requeue(call, private),
         _ => Err(Errno::ENOSYS),
     }
 }
@@ -255,56 +259,6 @@ pub fn wake_address(process: &Arc<Process>, addr: usize, count: u32) {
     if let Ok(key) = key(process, addr, false) {
         let _ = table::wake(key, count, ANY);
     }
-}
-
-/// futex_waitv(2).
-///
-/// # Errors
-/// As the manual page says.
-pub fn futex_waitv(call: &mut Call<'_>) -> Result<u64> {
-    const MAX: u32 = 128;
-    const SIZE_32: u64 = 2;
-    const PRIVATE: u64 = 128;
-    let (at, number, flags, timeout, clock) =
-        (call.word(0), call.uint(1), call.uint(2), call.word(3), call.uint(4));
-    if flags != 0 || number == 0 || number > MAX || at == 0 || (timeout != 0 && clock > 1) {
-        return Err(Errno::EINVAL);
-    }
-    let deadline = absolute_deadline(timeout, clock == id::REALTIME)?;
-    let mut words = Vec::new();
-    for i in 0..usize::try_from(number).unwrap_or(0) {
-        // value, address, flags and padding
-        let [value, addr, flags]: [u64; 3] = user::read(at.wrapping_add(i * 24))?;
-        if flags & !PRIVATE != SIZE_32 {
-            return Err(Errno::EINVAL);
-        }
-        let addr = usize::try_from(addr).map_err(|_| Errno::EFAULT)?;
-        let value = u32::try_from(value & 0xffff_ffff).unwrap_or(0);
-        words.push((key(call.process(), addr, flags & PRIVATE != 0)?, addr, value));
-    }
-    table::begin_several();
-    let mut entered = Vec::with_capacity(words.len());
-    for (i, (key, addr, value)) in words.iter().enumerate() {
-        let check = || if user::load_u32(*addr)? == *value { Ok(()) } else { Err(Errno::EAGAIN) };
-        let index = u16::try_from(i).unwrap_or(0);
-        if let Err(errno) = table::enter(*key, Purpose::Several(index), check) {
-            return table::leave_several(&entered).map(u64::from).ok_or(errno);
-        }
-        entered.push(*key);
-    }
-    let over = loop {
-        if table::woken_by().is_some() {
-            break Errno::EAGAIN;
-        }
-        if call.thread.is_interrupted() {
-            break if deadline.is_some() { Errno::ERESTARTNOHAND } else { Errno::ERESTARTSYS };
-        }
-        if deadline.is_some_and(|deadline| clock::now() >= deadline) {
-            break Errno::ETIMEDOUT;
-        }
-        host_thread::park(deadline);
-    };
-    table::leave_several(&entered).map(u64::from).ok_or(over)
 }
 
 #[cfg(test)]

@@ -41,6 +41,8 @@ pub enum Purpose {
     Own(u32),
     /// A wake of any of several futexes, of which this is the one with the index.
     Several(u16),
+    /// To be moved to the priority-inheritance lock with this key, for the thread with this id.
+    Move(Key, u32),
 }
 
 struct Waiter {
@@ -238,8 +240,8 @@ fn wake_locked(
             continue;
         }
         match waiter.purpose {
-            Purpose::Own(_) if woken == 0 => return Err(Errno::EINVAL),
-            Purpose::Own(_) => break,
+            Purpose::Own(_) | Purpose::Move(..) if woken == 0 => return Err(Errno::EINVAL),
+            Purpose::Own(_) | Purpose::Move(..) => break,
             Purpose::Wake(mask) if mask & bits == 0 => {
                 at += 1;
                 continue;
@@ -317,6 +319,62 @@ pub fn requeue(
     };
     wakeups.run();
     result
+}
+
+/// Moves waiters of `from` that wait to be moved to the lock `to`: at most `limit` and one more, which gets the lock if
+/// it is free. `check` reads the word of `from`; `take` gives the lock to the thread with an id, or says in its word
+/// that somebody waits; it is told whether others will. Returns how many were woken or moved.
+///
+/// # Errors
+/// Those of `check` and `take`; `EINVAL` for waiters that wait for something else.
+pub fn requeue_to_lock(
+    from: Key,
+    to: Key,
+    limit: u32,
+    check: impl FnOnce() -> Result<()>,
+    take: impl FnOnce(u32, bool) -> Result<bool>,
+) -> Result<u32> {
+    let (a, b) = (from.bucket(), to.bucket());
+    let mut wakeups = Wakeups::new();
+    let (mut source, mut target) = lock_two(a, b);
+    check()?;
+    let own = |w: &&Waiter| w.key == from;
+    let mut tids = source.iter().filter(own).map(|w| match w.purpose {
+        Purpose::Move(key, tid) if key == to => Some(tid),
+        _ => None,
+    });
+    let Some(first) = tids.next() else { return Ok(0) };
+    let first = first.ok_or(Errno::EINVAL)?;
+    let more = limit > 0 && tids.next().is_some();
+    let mut done = 0;
+    if take(first, more)? {
+        if let Some(at) = source.iter().position(|w| w.key == from) {
+            let waiter = source.remove(at);
+            bucket(a).count.fetch_sub(1, Ordering::Relaxed);
+            waiter.mark();
+            wakeups.push(waiter.thread);
+        }
+        done = 1;
+    }
+    while done <= limit {
+        let Some(at) = source.iter().position(|w| w.key == from) else { break };
+        let mut waiter = source.remove(at);
+        let Purpose::Move(_, tid) = waiter.purpose else { break };
+        waiter.key = to;
+        waiter.purpose = Purpose::Own(tid);
+        if let Some(target) = &mut target {
+            bucket(b).count.fetch_add(1, Ordering::SeqCst);
+            bucket(a).count.fetch_sub(1, Ordering::Relaxed);
+            place(waiter.thread).store(number(b), Ordering::Release);
+            target.push(waiter);
+        } else {
+            source.push(waiter);
+        }
+        done += 1;
+    }
+    drop((source, target));
+    wakeups.run();
+    Ok(done)
 }
 
 /// Runs `change`, which acts on two futex words, with both buckets locked, then wakes: at most `limit` waiters of `a`,
