@@ -399,17 +399,16 @@ pub fn kick(id: ThreadId) {
     unpark(id);
 }
 
-/// Whether a thread runs app code at this moment and has not noticed yet that it was kicked.
+/// Whether a thread waits in [`park`]: it passes a fence before it does anything else.
 #[must_use]
-pub fn runs_on(id: ThreadId) -> bool {
-    let control = control(id);
-    control.pending.load(Ordering::SeqCst) != 0 && control.in_user.load(Ordering::SeqCst) != 0
+pub fn is_parked(id: ThreadId) -> bool {
+    control(id).is_parked.load(Ordering::SeqCst) != 0
 }
 
-/// Whether a thread runs app code at this moment.
+/// Whether a thread that was kicked has noticed since, which takes a fence, or [`is_parked`].
 #[must_use]
-pub fn runs_app_code(id: ThreadId) -> bool {
-    control(id).in_user.load(Ordering::SeqCst) != 0
+pub fn has_noticed(id: ThreadId) -> bool {
+    control(id).pending.load(Ordering::SeqCst) == 0 || is_parked(id)
 }
 
 /// Whether the running thread was kicked since it last handled pending work.

@@ -1,7 +1,7 @@
 //! membarrier(2): memory barriers of other threads.
 //!
-//! A thread that runs app code is kicked, and the caller waits until it noticed: the way into the library OS and out of
-//! it again orders its memory accesses. One that is in the library OS already passes the way out.
+//! A thread that runs is kicked, and the caller waits until it noticed: that orders its memory accesses. One that waits
+//! passes a fence before it runs again.
 
 use crate::call::Call;
 use crate::mm::AddressSpace;
@@ -68,7 +68,7 @@ fn others(call: &Call<'_>, space: Option<&Arc<AddressSpace>>) -> Vec<Arc<Thread>
     found
 }
 
-/// Returns once each of `threads` passed a barrier. `all`: those in the library OS are to notice on their way out, too.
+/// Returns once each of `threads` passed a barrier. `all`: those that wait are to notice on their way out, too.
 fn order(threads: &[Arc<Thread>], all: bool) {
     /// How long to sleep between two looks, in nanoseconds.
     const LOOK: u64 = 20_000;
@@ -76,7 +76,7 @@ fn order(threads: &[Arc<Thread>], all: bool) {
     let mut waiting = Vec::new();
     for thread in threads {
         let Some(host) = thread.host() else { continue };
-        let runs = host_thread::runs_app_code(host);
+        let runs = !host_thread::is_parked(host);
         if runs || all {
             thread.kick();
         }
@@ -85,7 +85,7 @@ fn order(threads: &[Arc<Thread>], all: bool) {
         }
     }
     for host in waiting {
-        while host_thread::runs_on(host) {
+        while !host_thread::has_noticed(host) {
             host_thread::park(Some(clock::now().saturating_add(LOOK)));
         }
     }
