@@ -39,6 +39,8 @@ impl Shell {
         rlimits[crate::task::resource::NOFILE] = [1024, 1024];
         let boot = Boot { uid: 1000, gid: 1000, rlimits, ..Boot::default() };
         let shell = Self(crate::task::process::initial(&boot).unwrap(), "/".to_string());
+        // A thread of the host keeps nothing at hand.
+        shell.0.process.files.share();
         let own = std::format!("/test{}", NEXT.fetch_add(1, Ordering::Relaxed));
         shell.path(calls::name::mkdir, &own, &[0o755]).unwrap();
         shell.path(calls::directory::chdir, &own, &[]).unwrap();
