@@ -36,6 +36,8 @@ pub struct Verdict {
     pub failed: BTreeSet<String>,
     /// How many modules were run.
     pub run: usize,
+    /// The run came to its end: not all that was asked for was run otherwise.
+    pub complete: bool,
     /// What was printed about failures.
     pub details: String,
 }
@@ -75,7 +77,7 @@ impl Selection {
         for exception in &self.exceptions {
             command.args(["-i", &exception.tests]);
         }
-        command.args(modules).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.args(modules).stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn()?;
         let mut verdict = Verdict::default();
         if let Some(output) = child.stdout.take() {
@@ -103,6 +105,7 @@ impl Verdict {
                 }
             }
             _ => {
+                self.complete |= line.starts_with("Total duration:");
                 self.details.push_str(line);
                 self.details.push('\n');
             }
@@ -123,8 +126,11 @@ mod tests {
             "test test_b failed -- Traceback (most recent call last):",
             "0:00:02 load avg: 0.00 [3/3/2] test_c crashed (Exit code -11)",
         ] {
+            assert!(!verdict.complete);
             verdict.hear(line);
         }
+        verdict.hear("Total duration: 3 sec");
+        assert!(verdict.complete);
         assert_eq!(verdict.run, 3);
         assert_eq!(verdict.failed.into_iter().collect::<Vec<_>>(), ["test_b", "test_c"]);
         assert!(verdict.details.contains("Traceback"));

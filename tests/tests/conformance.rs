@@ -10,6 +10,7 @@ fn cpython() {
     let rig = Rig::new().unwrap();
     let selection = Selection::load().unwrap();
     let verdict = selection.run(&rig, true, &selection.modules, |_| {}).unwrap();
+    assert!(verdict.complete, "{}", verdict.details);
     assert_eq!(verdict.run, selection.modules.len(), "{}", verdict.details);
     // What fails here but not a second time, alone, was the machine's fault: others use it, too.
     let again: Vec<String> = verdict.failed.into_iter().collect();

@@ -14,6 +14,9 @@ fn compare() -> io::Result<bool> {
         println!("left out: {} ({})", exception.tests, exception.why);
     }
     let sandboxed = selection.run(&rig, true, &[], |line| println!("{line}"))?;
+    if !sandboxed.complete {
+        return Err(io::Error::other(format!("the run ended after {} modules", sandboxed.run)));
+    }
     println!("\nunder Postern {} modules ran, {} failed", sandboxed.run, sandboxed.failed.len());
     let again: Vec<String> = sandboxed.failed.iter().cloned().collect();
     if again.is_empty() {
