@@ -59,3 +59,24 @@ fn postgresql_survives_the_death_of_the_whole_app() {
     let out = rig.sandboxed_with(&options[1..], &["/bin/bash", "-c", WRITER, "x", "check"], None).unwrap();
     assert_eq!(out.stdout, "t|t\n", "{out:?}");
 }
+
+/// Each of these promises that the disk has it: five writes, one more, a directory's names, and everything.
+const DURABLE: &str = "import os
+home = os.environ['HOME']
+f = os.open(home + '/x', os.O_WRONLY | os.O_CREAT | os.O_DSYNC)
+for _ in range(5): os.write(f, b'x')
+os.pwritev(os.open(home + '/y', os.O_WRONLY | os.O_CREAT), [b'z'], 0, os.RWF_SYNC)
+os.fsync(os.open(home, os.O_RDONLY))
+os.sync()
+";
+
+#[test]
+fn what_is_promised_to_be_durable_reaches_the_host() {
+    let rig = Rig::new().unwrap();
+    let report = rig.dir.join("run/report");
+    let options = ["--json-report", report.to_str().unwrap()];
+    let out = rig.sandboxed_with(&options, &["python3", "-c", DURABLE], None).unwrap();
+    assert_eq!((out.status, out.stderr.as_str()), (0, ""));
+    let report: serde_json::Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
+    assert_eq!(report["downcalls"]["Flush"], 8, "{report}");
+}

@@ -167,7 +167,7 @@ syscalls! {
     159 adjtimex: refused EPERM "needs privileges that apps do not have";
     160 setrlimit: full crate::sys::limits::setrlimit;
     161 chroot: refused EPERM "needs privileges that apps do not have";
-    162 sync: partial crate::fs::calls::space::sync "does not wait for the disk";
+    162 sync: full crate::fs::calls::space::sync;
     163 acct: refused EPERM "needs privileges that apps do not have";
     164 settimeofday: refused EPERM "needs privileges that apps do not have";
     165 mount: refused EPERM "needs privileges that apps do not have";
@@ -311,7 +311,7 @@ syscalls! {
     303 name_to_handle_at: refused EPERM "needs privileges that apps do not have";
     304 open_by_handle_at: refused EPERM "needs privileges that apps do not have";
     305 clock_adjtime: refused EPERM "needs privileges that apps do not have";
-    306 syncfs: partial crate::fs::calls::space::syncfs "does not wait for the disk";
+    306 syncfs: full crate::fs::calls::space::syncfs;
     307 sendmmsg: full crate::ipc::socket::calls::sendmmsg;
     308 setns: refused EPERM "needs privileges that apps do not have";
     309 getcpu: full crate::sys::sched::getcpu;

@@ -107,7 +107,8 @@ monitor_calls! {
     /// preceded by 32 bytes: atime seconds, atime nanoseconds, mtime seconds, mtime nanoseconds (i64 each).
     /// Reply payload: the record after the change.
     SetAttributes = 6, "change mode, size or times";
-    /// Makes the content durable (fsync). Arguments: `[mount id, 1 for data only]`. Payload: path.
+    /// Makes the content durable (fsync). Arguments: `[mount id, 1 for data only or 2 for all of the file system]`.
+    /// Payload: path.
     Flush = 7, "make a file durable";
     /// Facts about the file system of a mount. Arguments: `[mount id]`. Reply values: `[block size, blocks, blocks
     /// free for the user, files free]`.

@@ -173,10 +173,11 @@ impl Mounts {
             SFlag::S_IFDIR => file.reopen(OFlag::O_RDONLY | OFlag::O_DIRECTORY)?,
             _ => return Err(Errno::EINVAL),
         };
-        if args[1] == 1 {
-            nix::unistd::fdatasync(&handle)?
-        } else {
-            nix::unistd::fsync(&handle)?
+        match args[1] {
+            0 => nix::unistd::fsync(&handle)?,
+            1 => nix::unistd::fdatasync(&handle)?,
+            2 => nix::unistd::syncfs(&handle)?,
+            _ => return Err(Errno::EINVAL),
         }
         Ok(Answer::default())
     }

@@ -64,8 +64,8 @@ impl FileOps for DirectoryFile {
         self.dentry.inode.metadata()
     }
 
-    fn sync(&self, _: bool) -> Result<()> {
-        Ok(())
+    fn sync(&self, data_only: bool) -> Result<()> {
+        self.dentry.inode.flush(data_only)
     }
 
     fn read_dir(&self, position: u64, emit: &mut dyn FnMut(&DirEntry<'_>) -> bool) -> Result<u64> {

@@ -389,7 +389,8 @@ impl OpenFile {
         if let Some(offset) = offset {
             let at = if append { u64::MAX } else { offset };
             size_limit::cut(thread, self, source, at)?;
-            return self.ops.write(thread, self, source, Some(at));
+            let count = self.ops.write(thread, self, source, Some(at))?;
+            return self.sync_after_write().map(|()| count);
         }
         let mut position = self.position.lock();
         let at = if append { u64::MAX } else { *position };
@@ -400,7 +401,16 @@ impl OpenFile {
         } else {
             position.saturating_add(u64::try_from(count).unwrap_or(0))
         };
-        Ok(count)
+        drop(position);
+        self.sync_after_write().map(|()| count)
+    }
+
+    /// What `O_SYNC` and `O_DSYNC` promise of each write.
+    fn sync_after_write(&self) -> Result<()> {
+        match self.status() & flags::O_SYNC {
+            0 => Ok(()),
+            bits => self.ops.sync(bits != flags::O_SYNC),
+        }
     }
 }
 

@@ -116,6 +116,22 @@ pub trait Inode: Send + Sync + Any {
     /// Those of asking the monitor.
     fn metadata(&self) -> Result<Metadata>;
 
+    /// Makes the content durable, of a directory its names.
+    ///
+    /// # Errors
+    /// As fsync(2).
+    fn flush(&self, data_only: bool) -> Result<()> {
+        Ok(())
+    }
+
+    /// Makes everything on its file system durable.
+    ///
+    /// # Errors
+    /// As syncfs(2).
+    fn flush_file_system(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Looks a name up in this directory; `None` if there is none.
     ///
     /// # Errors

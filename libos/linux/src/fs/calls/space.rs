@@ -2,7 +2,7 @@
 
 use crate::call::Call;
 use crate::fs::file::{flags, mode};
-use crate::fs::{OpenFile, inotify::event, size_limit};
+use crate::fs::{OpenFile, dentry_of, inotify::event, mount, size_limit};
 use crate::{Errno, Result};
 use alloc::sync::Arc;
 
@@ -27,20 +27,26 @@ pub fn fdatasync(call: &mut Call<'_>) -> Result<u64> {
     open_file(call)?.ops.sync(true).map(|()| 0)
 }
 
-/// sync(2): durability is asked for by file here; whatever is written is in the host's cache already.
+/// sync(2).
 ///
 /// # Errors
 /// None.
 pub fn sync(_: &mut Call<'_>) -> Result<u64> {
+    for root in mount::all() {
+        // Nobody is told of what could not be written.
+        let _ = root.inode.flush_file_system();
+    }
     Ok(0)
 }
 
-/// syncfs(2), likewise.
+/// syncfs(2).
 ///
 /// # Errors
-/// `EBADF`.
+/// As the manual page says.
 pub fn syncfs(call: &mut Call<'_>) -> Result<u64> {
-    open_file(call).map(|_| 0)
+    let file = open_file(call)?;
+    dentry_of(&file).map_or(Ok(()), |dentry| dentry.inode.flush_file_system())?;
+    Ok(0)
 }
 
 /// sync_file_range(2): a hint without a promise.

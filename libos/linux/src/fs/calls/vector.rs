@@ -115,8 +115,10 @@ pub fn pwritev(call: &mut Call<'_>) -> Result<u64> {
     write_from(call, ranges, Some(at))
 }
 
-/// `RWF_HIPRI`, `RWF_DSYNC`, `RWF_SYNC`: hints, or what the host's cache does anyway.
-const RWF_ACCEPTED: u32 = 7;
+const RWF_HIPRI: u32 = 1;
+const RWF_DSYNC: u32 = 2;
+const RWF_SYNC: u32 = 4;
+const RWF_ACCEPTED: u32 = RWF_HIPRI | RWF_DSYNC | RWF_SYNC;
 
 fn vector_position(call: &Call<'_>) -> Result<Option<u64>> {
     if call.uint(5) & !RWF_ACCEPTED != 0 {
@@ -142,7 +144,12 @@ pub fn preadv2(call: &mut Call<'_>) -> Result<u64> {
 pub fn pwritev2(call: &mut Call<'_>) -> Result<u64> {
     let at = vector_position(call)?;
     let ranges = ranges(call)?;
-    write_from(call, ranges, at)
+    let count = write_from(call, ranges, at)?;
+    let flags = call.uint(5);
+    if flags & (RWF_DSYNC | RWF_SYNC) != 0 {
+        call.with_file(0, |file| file.ops.sync(flags & RWF_SYNC == 0))?;
+    }
+    Ok(count)
 }
 
 /// lseek(2).

@@ -8,8 +8,6 @@ use crate::io::{Sink, Source};
 use crate::task::Thread;
 use crate::{Errno, Result};
 use core::any::Any;
-use postern_abi::calls::Downcall;
-use postern_pal::gate;
 
 impl HostInode {
     /// The size as far as it is known without asking; right where nobody else writes.
@@ -97,17 +95,7 @@ impl FileOps for HostInode {
     }
 
     fn sync(&self, data_only: bool) -> Result<()> {
-        if self.mount.read_only {
-            return Ok(());
-        }
-        match self.path() {
-            Some(path) => {
-                gate::call(Downcall::Flush, [self.mount.id, u64::from(data_only), 0, 0, 0, 0], &[&path])
-                    .map(|_| ())
-            }
-            // A file without a name need not outlive anything.
-            None => Ok(()),
-        }
+        self.flush(data_only)
     }
 
     fn close(&self, file: &OpenFile, pid: u32) {

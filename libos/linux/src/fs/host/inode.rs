@@ -1,8 +1,8 @@
 //! Inodes of the host's files: attributes, and what is done to one file by its name.
 
-use super::HostMount;
 use super::handles::Handles;
 use super::listing::Listing;
+use super::{FLUSH_ALL, HostMount};
 use crate::fs::dentry::Dentry;
 use crate::fs::directory::DirectoryFile;
 use crate::fs::file::{FileOps, flags, mode};
@@ -199,6 +199,19 @@ impl Inode for HostInode {
             ctime: a.ctime,
             btime: a.ctime,
         })
+    }
+
+    fn flush(&self, data_only: bool) -> Result<()> {
+        // A file without a name need not outlive anything.
+        if self.mount.read_only {
+            Ok(())
+        } else {
+            self.path().map_or(Ok(()), |p| self.mount.flush(data_only.into(), &p))
+        }
+    }
+
+    fn flush_file_system(&self) -> Result<()> {
+        if self.mount.read_only { Ok(()) } else { self.mount.flush(FLUSH_ALL, &[]) }
     }
 
     fn lookup(&self, dir: &Arc<Dentry>, name: &[u8], hint: Hint<'_>) -> Result<Option<Found>> {

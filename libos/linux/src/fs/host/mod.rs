@@ -26,6 +26,9 @@ use postern_pal::handle::Handle;
 /// How long names and attributes are believed where others may change them, in nanoseconds.
 const FRESH: u64 = 50_000_000;
 
+/// What [`Downcall::Flush`] takes for everything on the file system.
+const FLUSH_ALL: u64 = 2;
+
 /// A mount of the monitor.
 pub struct HostMount {
     id: u64,
@@ -117,6 +120,11 @@ impl HostMount {
         let inode = HostInode::new(self, attributes, target);
         inodes.insert(attributes.ino, Arc::downgrade(&inode));
         inode
+    }
+
+    /// Sends a `Flush` message.
+    fn flush(&self, what: u64, path: &[u8]) -> Result<()> {
+        gate::call(Downcall::Flush, [self.id, what, 0, 0, 0, 0], &[path]).map(|_| ())
     }
 
     fn forget_inode(&self, ino: u64) {
