@@ -73,3 +73,8 @@ fn barriers_of_other_threads() {
 fn futexes_of_all_forms() {
     both("futexes");
 }
+
+#[test]
+fn memory_and_descriptors_of_other_processes() {
+    both("neighbours");
+}

@@ -169,6 +169,7 @@ impl Kernel for Linux {
     fn resume(&self, task: &Task, frame: &mut Frame) {
         let thread = thread_of(task);
         thread.process.settings.barriers.synchronise();
+        thread.process.space().errands.run();
         loop {
             if thread.must_exit.load(Ordering::Acquire) != 0 {
                 exit::exit_thread(thread, frame);
@@ -180,6 +181,10 @@ impl Kernel for Linux {
                 After::Restart => dispatch(thread, frame),
             }
         }
+    }
+
+    fn parked(&self, task: &Task) {
+        thread_of(task).process.space().errands.run();
     }
 
     fn host_child_ended(&self, by_itself: bool) {

@@ -33,7 +33,7 @@ syscalls! {
     25 mremap: full crate::mm::calls::mremap;
     26 msync: full crate::mm::calls::msync;
     27 mincore: partial crate::mm::calls::mincore "mapped pages always count as resident";
-    28 madvise: partial crate::mm::calls::madvise "DONTFORK and KSM advice is accepted without effect";
+    28 madvise: partial crate::mm::advice::madvise "no COLLAPSE, no guard pages; KSM advice is accepted without effect";
     29 shmget: full crate::sys::sysv::shared_memory::shmget;
     30 shmat: full crate::sys::sysv::shared_memory::shmat;
     31 shmctl: full crate::sys::sysv::shared_memory::shmctl;
@@ -221,7 +221,7 @@ syscalls! {
     213 epoll_create: full crate::ipc::epoll::epoll_create;
     214 epoll_ctl_old: refused ENOSYS "not there";
     215 epoll_wait_old: refused ENOSYS "not there";
-    216 remap_file_pages: refused ENOSYS "not there";
+    216 remap_file_pages: full crate::mm::calls::remap_file_pages;
     217 getdents64: full crate::fs::calls::directory::getdents64;
     218 set_tid_address: full crate::task::clone::set_tid_address;
     219 restart_syscall: refused EINTR "calls are restarted without it";
@@ -315,9 +315,9 @@ syscalls! {
     307 sendmmsg: full crate::ipc::socket::calls::sendmmsg;
     308 setns: refused EPERM "needs privileges that apps do not have";
     309 getcpu: full crate::sys::sched::getcpu;
-    310 process_vm_readv: refused EPERM "needs privileges that apps do not have";
-    311 process_vm_writev: refused EPERM "needs privileges that apps do not have";
-    312 kcmp: refused EPERM "no tracing inside a sandbox";
+    310 process_vm_readv: full crate::mm::remote::process_vm_readv;
+    311 process_vm_writev: full crate::mm::remote::process_vm_writev;
+    312 kcmp: partial crate::sys::compare::kcmp "not what an epoll instance looks at";
     313 finit_module: refused EPERM "needs privileges that apps do not have";
     314 sched_setattr: partial crate::sys::sched::sched_setattr "kept for reading back, without effect";
     315 sched_getattr: full crate::sys::sched::sched_getattr;
@@ -335,8 +335,8 @@ syscalls! {
     327 preadv2: partial crate::fs::calls::vector::preadv2 "no RWF_NOWAIT";
     328 pwritev2: partial crate::fs::calls::vector::pwritev2 "no RWF_APPEND, no RWF_NOWAIT";
     329 pkey_mprotect: partial crate::mm::calls::pkey_mprotect "without keys";
-    330 pkey_alloc: refused ENOSYS "not there";
-    331 pkey_free: refused ENOSYS "not there";
+    330 pkey_alloc: refused ENOSPC "as on a processor without protection keys";
+    331 pkey_free: refused EINVAL "as pkey_alloc";
     332 statx: full crate::fs::calls::stat::statx;
     333 io_pgetevents: refused ENOSYS "not there";
     334 rseq: refused ENOSYS "only the host knows when it moves a thread to another processor";
@@ -351,12 +351,12 @@ syscalls! {
     432 fsmount: refused EPERM "needs privileges that apps do not have";
     433 fspick: refused EPERM "needs privileges that apps do not have";
     434 pidfd_open: full crate::signal::pidfd_open;
-    435 clone3: partial crate::task::clone::clone3 "as clone; no cgroup, no set_tid";
+    435 clone3: partial crate::task::clone::clone3 "as clone; no CLONE_INTO_CGROUP";
     436 close_range: partial crate::fs::calls::descriptor::close_range "no CLOSE_RANGE_UNSHARE";
     437 openat2: partial crate::fs::open::openat2 "no RESOLVE_IN_ROOT";
-    438 pidfd_getfd: refused ENOSYS "not there";
+    438 pidfd_getfd: full crate::signal::pidfd_getfd;
     439 faccessat2: full crate::fs::calls::stat::faccessat2;
-    440 process_madvise: refused ENOSYS "not there";
+    440 process_madvise: partial crate::mm::remote::process_madvise "about others it is a hint without effect";
     441 epoll_pwait2: full crate::ipc::epoll::epoll_pwait2;
     442 mount_setattr: refused EPERM "needs privileges that apps do not have";
     443 quotactl_fd: refused EPERM "needs privileges that apps do not have";
@@ -364,7 +364,7 @@ syscalls! {
     445 landlock_add_rule: refused ENOSYS "the sandbox is outside";
     446 landlock_restrict_self: refused ENOSYS "the sandbox is outside";
     447 memfd_secret: refused ENOSYS "not there";
-    448 process_mrelease: refused ENOSYS "not there";
+    448 process_mrelease: full crate::mm::remote::process_mrelease;
     449 futex_waitv: full crate::sys::futex::futex_waitv;
     450 set_mempolicy_home_node: full crate::sys::system::accept;
     451 cachestat: refused ENOSYS "not there";
@@ -378,7 +378,7 @@ syscalls! {
     459 lsm_get_self_attr: refused ENOSYS "not there";
     460 lsm_set_self_attr: refused ENOSYS "not there";
     461 lsm_list_modules: refused ENOSYS "not there";
-    462 mseal: refused ENOSYS "not there";
+    462 mseal: full crate::mm::advice::mseal;
     463 setxattrat: refused ENOSYS "not there";
     464 getxattrat: refused ENOSYS "not there";
     465 listxattrat: refused ENOSYS "not there";

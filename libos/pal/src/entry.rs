@@ -27,6 +27,9 @@ pub trait Kernel: Sync {
     fn exception(&self, task: &Task, frame: &mut Frame, exception: &Exception);
     /// The thread was kicked, or a call left work: handle signals before app code goes on.
     fn resume(&self, task: &Task, frame: &mut Frame);
+    /// The thread was kicked while it waited in [`crate::thread::park`], which goes on waiting or not after this. Must
+    /// be short and take no lock that somebody may wait with.
+    fn parked(&self, task: &Task);
     /// A host child of this process ended (called in a signal handler: may only store to atomics and unpark).
     /// `by_itself`: it called exit, and was not killed.
     fn host_child_ended(&self, by_itself: bool);

@@ -362,6 +362,7 @@ pub fn park(deadline: Option<u64>) {
     let control = current_control();
     let token = &control.token;
     if token.swap(0, Ordering::AcqRel) != 0 {
+        look_up(control);
         return;
     }
     control.is_parked.swap(1, Ordering::SeqCst);
@@ -369,6 +370,14 @@ pub fn park(deadline: Option<u64>) {
     // Before the thread looks whether it was kicked: see [`kick`].
     control.is_parked.swap(0, Ordering::SeqCst);
     token.store(0, Ordering::Release);
+    look_up(control);
+}
+
+/// The personality sees whether a thread that waits has to do something meanwhile.
+fn look_up(control: &Control) {
+    if control.pending.load(Ordering::Acquire) != 0 {
+        with_task(|task| task.map(|task| crate::entry::kernel().parked(task)));
+    }
 }
 
 /// Wakes a thread from [`park`], or makes its next `park` return at once.

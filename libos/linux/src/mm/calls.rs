@@ -3,7 +3,7 @@
 use super::space::{Kind, PAGE, page_up};
 use crate::call::{Call, done};
 use crate::{Errno, Result};
-use postern_pal::mem::{self, bits};
+use postern_pal::mem::bits;
 use postern_pal::user;
 
 const MAP_TYPE: u32 = 0xf;
@@ -89,6 +89,27 @@ pub fn pkey_mprotect(call: &mut Call<'_>) -> Result<u64> {
     if call.int(3) == -1 { mprotect(call) } else { Err(Errno::EINVAL) }
 }
 
+/// remap_file_pages(2): maps other pages of the file that a shared area shows over a part of it, as Linux does it now.
+///
+/// # Errors
+/// As the manual page says.
+pub fn remap_file_pages(call: &mut Call<'_>) -> Result<u64> {
+    const NONBLOCK: u32 = 0x1_0000;
+    let start = call.word(0) & !(PAGE - 1);
+    let len = call.word(1) & !(PAGE - 1);
+    let end = start.checked_add(len).filter(|end| *end > start).ok_or(Errno::EINVAL)?;
+    let offset = call.raw(3).checked_mul(PAGE as u64).ok_or(Errno::EINVAL)?;
+    let space = call.process().space();
+    let area = space.find(start).filter(|a| a.shared && end <= a.end).ok_or(Errno::EINVAL)?;
+    if call.uint(2) != 0 || offset.checked_add(len as u64).is_none() {
+        return Err(Errno::EINVAL);
+    }
+    let file = area.file.ok_or(Errno::EINVAL)?;
+    let populate = if call.uint(4) & NONBLOCK == 0 { bits::MAP_POPULATE } else { 0 };
+    let flags = bits::MAP_SHARED | bits::MAP_FIXED | populate;
+    space.map(start, len, area.prot, flags, Some((file, offset)), Kind::Plain).map(|_| 0)
+}
+
 /// mremap(2).
 ///
 /// # Errors
@@ -109,35 +130,6 @@ pub fn mremap(call: &mut Call<'_>) -> Result<u64> {
 pub fn brk(call: &mut Call<'_>) -> Result<u64> {
     let wanted = call.word(0);
     done(call.process().space().brk(wanted))
-}
-
-/// madvise(2).
-///
-/// # Errors
-/// As the manual page says. Advice that the wall does not know is accepted as the hint it is.
-pub fn madvise(call: &mut Call<'_>) -> Result<u64> {
-    const DONTNEED: u32 = 4;
-    const FREE: u32 = 8;
-    const REMOVE: u32 = 9;
-    let (addr, len, advice) = (call.word(0), call.word(1), call.uint(2));
-    let len = page_up(len).ok_or(Errno::EINVAL)?;
-    if addr % PAGE != 0 {
-        return Err(Errno::EINVAL);
-    }
-    if len == 0 {
-        return Ok(0);
-    }
-    match advice {
-        DONTNEED | FREE | REMOVE | 18 | 19 | 22 | 23 => mem::advise(addr, len, advice).map(|()| 0),
-        // NORMAL … WILLNEED, huge page and dump hints, COLD, PAGEOUT: best effort.
-        0..=3 | 14..=17 | 20 | 21 => {
-            let _ = mem::advise(addr, len, advice);
-            if call.process().space().is_mapped(addr, len) { Ok(0) } else { Err(Errno::ENOMEM) }
-        }
-        // DONTFORK, DOFORK, MERGEABLE, UNMERGEABLE.
-        10..=13 => Ok(0),
-        _ => Err(Errno::EINVAL),
-    }
 }
 
 /// msync(2). File content and mappings are the same host pages; durability is what MS_SYNC adds.

@@ -1,9 +1,12 @@
 //! Memory maps of processes: what is mapped where ([`space`]) and the system calls that change it ([`calls`]).
 
+pub mod advice;
 pub mod calls;
+pub mod errand;
 pub mod limit;
 pub mod lock;
 pub mod patch;
+pub mod remote;
 pub mod space;
 pub mod vdso;
 

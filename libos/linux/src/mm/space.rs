@@ -1,6 +1,7 @@
 //! The memory map of a process: a record of what the host maps in its user half. The host does the mapping and the
 //! copy on write; the record is for /proc/PID/maps, for brk and mremap, for futex keys and for crash reports.
 
+use super::errand::Errands;
 use super::limit::SpaceLimits;
 use super::patch::{Pool, Sites};
 use crate::fs::{Mapping, OpenFile};
@@ -30,13 +31,15 @@ pub enum Kind {
 }
 
 bitflags::bitflags! {
-    /// What madvise(2) and mlock(2) said about an area.
+    /// What madvise(2), mlock(2) and mseal(2) said about an area.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub struct Marks: u8 {
         /// Locked in memory.
         const LOCKED = 1;
         /// A forked process does not get it (`MADV_DONTFORK`).
         const DONT_FORK = 2;
+        /// May not be changed any more (`mseal`).
+        const SEALED = 4;
     }
 }
 
@@ -79,6 +82,8 @@ pub struct AddressSpace {
     pub(super) inner: Mutex<Inner>,
     /// How much may be mapped.
     pub(super) limits: SpaceLimits,
+    /// What others want to be done in it.
+    pub errands: Errands,
     /// Ranges that a forked process gives up before it runs.
     left_behind: Mutex<Vec<(usize, usize)>>,
     /// Names the space, for private futexes.
@@ -112,6 +117,7 @@ impl Default for AddressSpace {
         Self {
             inner: Mutex::default(),
             limits: SpaceLimits::default(),
+            errands: Errands::default(),
             left_behind: Mutex::new(Vec::new()),
             id: new_identity(),
             pools: Mutex::new(Vec::new()),
@@ -248,12 +254,13 @@ impl AddressSpace {
         if inner.marked {
             areas.retain(|_, area| !area.marks.contains(Marks::DONT_FORK));
             for area in areas.values_mut() {
-                area.marks = Marks::empty();
+                area.marks &= Marks::SEALED;
             }
             let gone = inner.areas.values().filter(|a| a.marks.contains(Marks::DONT_FORK));
             child.left_behind.lock().extend(gone.map(|a| (a.start, a.end)));
         }
-        *child.inner.lock() = Inner { areas, brk_start: inner.brk_start, brk: inner.brk, ..Inner::default() };
+        let (brk_start, brk, marked) = (inner.brk_start, inner.brk, inner.marked);
+        *child.inner.lock() = Inner { areas, brk_start, brk, marked, lock_future: false };
         host_fork()
     }
 
@@ -332,6 +339,9 @@ impl AddressSpace {
         };
         let mut inner = self.inner.lock();
         let marks = self.admit(&inner, (addr, len), (prot, flags), kind)?;
+        if flags & bits::MAP_FIXED != 0 {
+            inner.check_seal(addr, addr.saturating_add(len))?;
+        }
         let at = mem::map(addr, len, prot, flags, source)?;
         let end = at.checked_add(len).ok_or(Errno::ENOMEM)?;
         inner.remove(at, end);
@@ -355,6 +365,7 @@ impl AddressSpace {
         let end = addr.checked_add(len).ok_or(Errno::EINVAL)?;
         let removed = {
             let mut inner = self.inner.lock();
+            inner.check_seal(addr, end)?;
             mem::unmap(addr, len)?;
             inner.remove(addr, end)
         };
@@ -374,6 +385,7 @@ impl AddressSpace {
         }
         let end = addr.checked_add(len).ok_or(Errno::ENOMEM)?;
         let mut inner = self.inner.lock();
+        inner.check_seal(addr, end)?;
         if prot & bits::PROT_WRITE != 0 {
             let read_only = |a: &Area| a.shared && a.file.as_ref().is_some_and(|f| !f.is_writable());
             let first = inner.areas.range(..addr).next_back().map(|(_, a)| a).filter(|a| a.end > addr);
@@ -395,12 +407,17 @@ impl AddressSpace {
     /// # Errors
     /// As mremap(2).
     pub fn remap(&self, old: usize, old_len: usize, new_len: usize, flags: u32, new: usize) -> Result<usize> {
+        const FIXED: u32 = 2;
         const DONTUNMAP: u32 = 4;
         let old_len = page_up(old_len).ok_or(Errno::EINVAL)?;
         let new_len = page_up(new_len).filter(|l| *l > 0).ok_or(Errno::EINVAL)?;
         let mut inner = self.inner.lock();
         let found = inner.areas.range(..=old).next_back().map(|(_, a)| a).filter(|a| old < a.end);
         let mut area = found.cloned().ok_or(Errno::EFAULT)?;
+        inner.check_seal(old, old.saturating_add(old_len))?;
+        if flags & FIXED != 0 {
+            inner.check_seal(new, new.saturating_add(new_len))?;
+        }
         if new_len > old_len {
             self.check_growth(&inner, &area, new_len - old_len)?;
         }

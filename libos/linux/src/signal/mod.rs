@@ -36,7 +36,7 @@ pub use deliver::{deliver, fault, interrupted};
 pub use frame::rt_sigreturn;
 pub use info::{Info, code};
 pub use mask::{read_set, rt_sigprocmask, with_mask};
-pub use pidfd::{pidfd_create, pidfd_open, pidfd_process, pidfd_send_signal};
+pub use pidfd::{pidfd_create, pidfd_getfd, pidfd_open, pidfd_process, pidfd_send_signal};
 pub use queue::Queue;
 pub use send::{
     force, has_timer, is_blocked_or_ignored, is_orphaned, joining, kernel_to_group, kernel_to_process,

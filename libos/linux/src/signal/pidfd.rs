@@ -5,6 +5,7 @@ use crate::call::Call;
 use crate::fs::file::flags;
 use crate::fs::{self, FileOps, Metadata, OpenFile, Poll};
 use crate::ipc::{self, DEV_ANONYMOUS};
+use crate::sys::identity;
 use crate::task::process::{self, Process};
 use crate::wait::WaitQueue;
 use crate::{Errno, Result};
@@ -82,6 +83,27 @@ pub fn pidfd_create(owner: &Process, process: Arc<Process>, status: u32) -> Resu
     let ops = Arc::new(PidFd { process, ino: ipc::next_inode(), created: ipc::time_of_day() });
     // Process descriptors always close on exec.
     owner.add_file(OpenFile::new(ops, flags::O_RDWR | status), true)
+}
+
+/// pidfd_getfd(2): a descriptor of another process becomes one of the caller's, too.
+///
+/// # Errors
+/// As the manual page says.
+pub fn pidfd_getfd(call: &mut Call<'_>) -> Result<u64> {
+    if call.uint(2) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let file = call.file(0)?;
+    let pidfd = file.ops.as_any().downcast_ref::<PidFd>().ok_or(Errno::EBADF)?;
+    if pidfd.process.has_ended() {
+        return Err(Errno::ESRCH);
+    }
+    if !identity::may_trace(call.process(), &pidfd.process) {
+        return Err(Errno::EPERM);
+    }
+    let wanted = pidfd.process.files.get(call.int(1))?;
+    let fd = call.process().add_file(wanted, true)?;
+    Ok(u64::try_from(fd).unwrap_or(0))
 }
 
 /// pidfd_send_signal(2).

@@ -2,15 +2,34 @@
 //! has no rights on the host.
 
 use crate::call::Call;
+use crate::task::Process;
 use crate::task::process::Identity;
 use crate::{Errno, Result};
 use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
 use postern_pal::user;
 
 /// "Leave it as it is".
 const KEEP: u32 = u32::MAX;
 /// `NGROUPS_MAX`.
 const MAX_GROUPS: usize = 65536;
+
+/// Whether `caller` may look into `target`, as ptrace(2) has it: all ids of the other are its own, and the other did not
+/// forbid it.
+#[must_use]
+pub fn may_trace(caller: &Process, target: &Process) -> bool {
+    if caller.pid == target.pid {
+        return true;
+    }
+    let (uid, gid, privileged) = {
+        let own = caller.identity.lock();
+        (own.uid, own.gid, own.euid == 0)
+    };
+    let other = target.identity.lock();
+    let same =
+        [other.uid, other.euid, other.suid] == [uid; 3] && [other.gid, other.egid, other.sgid] == [gid; 3];
+    privileged || same && target.settings.dumpable.load(Ordering::Relaxed) == 1
+}
 
 fn with<T>(call: &Call<'_>, f: impl FnOnce(&mut Identity) -> T) -> T {
     f(&mut call.process().identity.lock())

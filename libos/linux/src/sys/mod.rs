@@ -1,5 +1,6 @@
 //! Time, futexes, limits, identity, scheduling, and what an app is told of the machine.
 
+pub mod compare;
 pub mod futex;
 pub mod identity;
 pub mod limits;

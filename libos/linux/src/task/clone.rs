@@ -36,6 +36,10 @@ const CLONE_CHILD_CLEARTID: u64 = 0x20_0000;
 const CLONE_CHILD_SETTID: u64 = 0x100_0000;
 const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
 const CSIGNAL: u64 = 0xff;
+/// What clone3 takes: all flags but `CLONE_DETACHED`, and no signal.
+const CLONE_KNOWN: u64 = 0x1_ffbf_ff00;
+/// Most ids that clone3 takes, one for each nested namespace.
+const MAX_TIDS: u64 = 32;
 
 /// What a vfork child gives back: whose host thread it runs on and where that one continues.
 pub struct Lender {
@@ -109,10 +113,20 @@ pub fn clone3(call: &mut Call<'_>) -> Result<u64> {
     }
     let [flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls]: [u64; 8] =
         user::read(addr)?;
-    for at in (64..size).step_by(8) {
-        if user::load_u64(addr.wrapping_add(at))? != 0 {
+    let extra = |at: usize| if size > at { user::load_u64(addr.wrapping_add(at)) } else { Ok(0) };
+    let (set_tid, set_tid_size) = (extra(64)?, extra(72)?);
+    for at in (88..size).step_by(8) {
+        if extra(at)? != 0 {
             return Err(Errno::E2BIG);
         }
+    }
+    // Control groups are not there.
+    if flags & !CLONE_KNOWN != 0 || (set_tid != 0) != (set_tid_size != 0) || set_tid_size > MAX_TIDS {
+        return Err(Errno::EINVAL);
+    }
+    if set_tid != 0 {
+        // Choosing the id needs privileges that apps do not have.
+        return Err(Errno::EPERM);
     }
     if exit_signal & !CSIGNAL != 0 || (stack == 0) != (stack_size == 0) {
         return Err(Errno::EINVAL);

@@ -176,6 +176,8 @@ fn run(call: &mut Call<'_>, path: &[u8], first: usize) -> Result<u64> {
         *call.thread.pending_program.lock() = Some(Box::new(plan));
         // Until its own picoprocess runs it has no host thread; signals wait.
         call.thread.set_host_none();
+        // It leaves the memory of its parent now.
+        *process.space.lock() = Arc::default();
         clone::give_back(&process, call.frame);
         kernel::start_clean(call.thread.clone());
         return Ok(call.frame.rax);
