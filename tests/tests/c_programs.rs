@@ -78,3 +78,42 @@ fn futexes_of_all_forms() {
 fn memory_and_descriptors_of_other_processes() {
     both("neighbours");
 }
+
+#[test]
+fn time_used_is_told() {
+    both("usage");
+}
+
+#[test]
+fn orphans_priorities_and_capabilities() {
+    both("families");
+}
+
+#[test]
+fn root_inside_is_root_among_its_own() {
+    let rig = Rig::new().unwrap();
+    let program = rig.compile("root", &[]).unwrap();
+    let out = rig.sandboxed_with(&["--uid", "0"], &[&program], None).unwrap();
+    // As root natively, but for the last line but one: nothing changes the host.
+    let expected = "\
+root: 0 0 0 effective 1ffffffffff permitted 1ffffffffff
+groups 0 gid 0 uid 0
+gone: 1000 1000 1000 effective 0 permitted 0
+back EPERM
+aside 0
+aside: 0 1000 0 effective 0 permitted 1ffffffffff
+back 0
+back: 0 0 0 effective 1ffffffffff permitted 1ffffffffff
+keeps 0
+kept: 1000 1000 1000 effective 0 permitted 1ffffffffff
+takes one 0
+one: 1000 1000 1000 effective 80 permitted 80
+uses it 0 ambient 0
+bound 1 0
+root: 0 0 0 effective 20 permitted 20
+limits 0 0 nice 0
+host EPERM EPERM
+signal to a user 0
+";
+    assert_eq!((out.status, out.stdout.as_str()), (0, expected), "{}", out.stderr);
+}

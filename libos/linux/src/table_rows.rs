@@ -41,9 +41,9 @@ syscalls! {
     33 dup2: full crate::fs::calls::descriptor::dup2;
     34 pause: full crate::signal::pause;
     35 nanosleep: full crate::sys::time::nanosleep;
-    36 getitimer: partial crate::sys::timer::getitimer "all CPU time counts as user time";
+    36 getitimer: full crate::sys::timer::getitimer;
     37 alarm: full crate::sys::timer::alarm;
-    38 setitimer: partial crate::sys::timer::setitimer "all CPU time counts as user time";
+    38 setitimer: full crate::sys::timer::setitimer;
     39 getpid: full crate::sys::session::getpid;
     40 sendfile: full crate::fs::calls::transfer::sendfile;
     41 socket: full crate::ipc::socket::calls::socket;
@@ -103,9 +103,9 @@ syscalls! {
     95 umask: full crate::fs::calls::directory::umask;
     96 gettimeofday: full crate::sys::time::gettimeofday;
     97 getrlimit: full crate::sys::limits::getrlimit;
-    98 getrusage: partial crate::sys::limits::getrusage "CPU time only, all of it user time";
-    99 sysinfo: partial crate::sys::system::sysinfo "memory as it was at the start, no load averages";
-    100 times: partial crate::sys::time::times "all CPU time counts as user time";
+    98 getrusage: partial crate::sys::limits::getrusage "CPU time only";
+    99 sysinfo: partial crate::sys::system::sysinfo "mapped memory counts as used, at most half of all; no swap";
+    100 times: full crate::sys::time::times;
     101 ptrace: refused EPERM "no tracing inside a sandbox";
     102 getuid: full crate::sys::identity::getuid;
     103 syslog: refused EPERM "needs privileges that apps do not have";
@@ -130,8 +130,8 @@ syscalls! {
     122 setfsuid: full crate::sys::identity::setfsuid;
     123 setfsgid: full crate::sys::identity::setfsgid;
     124 getsid: full crate::sys::session::getsid;
-    125 capget: partial crate::sys::identity::capget "nobody has capabilities";
-    126 capset: partial crate::sys::identity::capset "only the empty sets";
+    125 capget: full crate::sys::capability::capget;
+    126 capset: full crate::sys::capability::capset;
     127 rt_sigpending: full crate::signal::rt_sigpending;
     128 rt_sigtimedwait: full crate::signal::rt_sigtimedwait;
     129 rt_sigqueueinfo: full crate::signal::rt_sigqueueinfo;
@@ -162,7 +162,7 @@ syscalls! {
     154 modify_ldt: refused ENOSYS "16-bit and 32-bit segments are not there";
     155 pivot_root: refused EPERM "needs privileges that apps do not have";
     156 _sysctl: refused ENOSYS "not there";
-    157 prctl: partial crate::sys::prctl::prctl "no seccomp filters, no capabilities";
+    157 prctl: partial crate::sys::prctl::prctl "no seccomp filters";
     158 arch_prctl: partial crate::task::clone::arch_prctl "no GS base";
     159 adjtimex: refused EPERM "needs privileges that apps do not have";
     160 setrlimit: full crate::sys::limits::setrlimit;

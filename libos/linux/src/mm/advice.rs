@@ -80,7 +80,7 @@ impl AddressSpace {
 /// As madvise(2).
 pub(super) fn advise(space: &AddressSpace, addr: usize, len: usize, advice: u32) -> Result<()> {
     let len = page_up(len).ok_or(Errno::EINVAL)?;
-    if addr % PAGE != 0 {
+    if !addr.is_multiple_of(PAGE) {
         return Err(Errno::EINVAL);
     }
     let end = addr.checked_add(len).ok_or(Errno::EINVAL)?;
@@ -135,7 +135,7 @@ pub fn madvise(call: &mut Call<'_>) -> Result<u64> {
 /// As the manual page says.
 pub fn mseal(call: &mut Call<'_>) -> Result<u64> {
     let addr = call.word(0);
-    if call.raw(2) != 0 || addr % PAGE != 0 {
+    if call.raw(2) != 0 || !addr.is_multiple_of(PAGE) {
         return Err(Errno::EINVAL);
     }
     let len = page_up(call.word(1)).ok_or(Errno::EINVAL)?;

@@ -1,6 +1,7 @@
 //! How much memory a process may map: `RLIMIT_AS`, `RLIMIT_DATA` and `RLIMIT_MEMLOCK`.
 
 use super::space::{AddressSpace, Area, Inner, Kind, Marks};
+use crate::sys::capability::cap;
 use crate::task::limits::INFINITY;
 use crate::task::{Process, resource};
 use crate::{Errno, Result};
@@ -91,7 +92,7 @@ impl Inner {
 impl AddressSpace {
     /// Takes over the limits of `process`. Root inside may lock as much as it likes.
     pub fn set_limits(&self, process: &Process) {
-        let root = process.identity.lock().euid == 0;
+        let root = process.identity.lock().may(cap::IPC_LOCK);
         let soft = |resource| process.limits.soft(resource);
         self.limits.total.store(soft(resource::AS), Ordering::Relaxed);
         self.limits.data.store(soft(resource::DATA), Ordering::Relaxed);

@@ -3,6 +3,7 @@
 use super::limit::MAP_LOCKED;
 use super::space::{AddressSpace, Kind, Marks, PAGE, page_up};
 use crate::call::Call;
+use crate::sys::capability::cap;
 use crate::task::limits::INFINITY;
 use crate::task::{Process, resource};
 use crate::{Errno, Result};
@@ -14,7 +15,7 @@ use postern_pal::mem::{self, bits};
 /// # Errors
 /// `EPERM` if it may lock none at all.
 fn limit(process: &Process) -> Result<u64> {
-    if process.identity.lock().euid == 0 {
+    if process.identity.lock().may(cap::IPC_LOCK) {
         return Ok(INFINITY);
     }
     match process.limits.soft(resource::MEMLOCK) {

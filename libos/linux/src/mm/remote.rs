@@ -4,6 +4,7 @@ use super::advice;
 use super::errand::{self, MOST, Work};
 use crate::call::{Call, done};
 use crate::io::{Sink, Source, UserRanges};
+use crate::sys::capability::cap;
 use crate::sys::identity;
 use crate::task::{Process, process};
 use crate::{Errno, Result, signal};
@@ -101,7 +102,7 @@ pub fn process_madvise(call: &mut Call<'_>) -> Result<u64> {
         if !advice::is_hint_for_others(advice) {
             return Err(Errno::EINVAL);
         }
-        if call.process().identity.lock().euid != 0 {
+        if !call.process().identity.lock().may(cap::SYS_NICE) {
             return Err(Errno::EPERM);
         }
     }

@@ -7,6 +7,7 @@ use super::set::{self, UNBLOCKABLE, bit, sig};
 use super::state::{Action, flag, pending};
 use crate::call::Call;
 use crate::ipc::deadline;
+use crate::sys::capability::cap;
 use crate::task::Thread;
 use crate::task::process::{self, Process};
 use crate::{Errno, Result, wait};
@@ -144,13 +145,13 @@ fn may_send(sender: &Process, target: &Process, signal: u32) -> bool {
     if sender.pid == target.pid {
         return true;
     }
-    let (own_real, own_effective) = {
+    let (own_real, own_effective, privileged) = {
         let own = sender.identity.lock();
-        (own.uid, own.euid)
+        (own.uid, own.euid, own.may(cap::KILL))
     };
     let other = target.identity.lock();
     let same = |id: u32| id == other.uid || id == other.suid;
-    own_effective == 0
+    privileged
         || same(own_real)
         || same(own_effective)
         || (signal == sig::CONT

@@ -1,6 +1,7 @@
 //! User and group ids, as credentials(7). They mean something inside the family only: an app that runs as user 0 there
 //! has no rights on the host.
 
+use super::capability::cap;
 use crate::call::Call;
 use crate::task::Process;
 use crate::task::process::Identity;
@@ -23,7 +24,7 @@ pub fn may_trace(caller: &Process, target: &Process) -> bool {
     }
     let (uid, gid, privileged) = {
         let own = caller.identity.lock();
-        (own.uid, own.gid, own.euid == 0)
+        (own.uid, own.gid, own.may(cap::SYS_PTRACE))
     };
     let other = target.identity.lock();
     let same =
@@ -138,7 +139,9 @@ impl Ids {
 
 fn change_user(call: &Call<'_>, f: impl FnOnce(Ids, bool) -> Result<Ids>) -> Result<u64> {
     with(call, |i| {
-        let new = f(Ids::of_user(i), i.euid == 0)?;
+        let new = f(Ids::of_user(i), i.may(cap::SETUID))?;
+        let old = [i.uid, i.euid, i.suid];
+        i.capabilities.change_user(old, [new.real, new.effective, new.saved]);
         (i.uid, i.euid, i.suid, i.fsuid) = (new.real, new.effective, new.saved, new.fs);
         Ok(0)
     })
@@ -146,7 +149,7 @@ fn change_user(call: &Call<'_>, f: impl FnOnce(Ids, bool) -> Result<Ids>) -> Res
 
 fn change_group(call: &Call<'_>, f: impl FnOnce(Ids, bool) -> Result<Ids>) -> Result<u64> {
     with(call, |i| {
-        let new = f(Ids::of_group(i), i.euid == 0)?;
+        let new = f(Ids::of_group(i), i.may(cap::SETGID))?;
         (i.gid, i.egid, i.sgid, i.fsgid) = (new.real, new.effective, new.saved, new.fs);
         Ok(0)
     })
@@ -233,7 +236,7 @@ pub fn setfsuid(call: &mut Call<'_>) -> Result<u64> {
     let id = call.uint(0);
     with(call, |i| {
         let old = i.fsuid;
-        if id != KEEP && (i.euid == 0 || Ids::of_user(i).has(id) || id == old) {
+        if id != KEEP && (i.may(cap::SETUID) || Ids::of_user(i).has(id) || id == old) {
             i.fsuid = id;
         }
         Ok(old.into())
@@ -248,7 +251,7 @@ pub fn setfsgid(call: &mut Call<'_>) -> Result<u64> {
     let id = call.uint(0);
     with(call, |i| {
         let old = i.fsgid;
-        if id != KEEP && (i.euid == 0 || Ids::of_group(i).has(id) || id == old) {
+        if id != KEEP && (i.may(cap::SETGID) || Ids::of_group(i).has(id) || id == old) {
             i.fsgid = id;
         }
         Ok(old.into())
@@ -277,7 +280,7 @@ pub fn getgroups(call: &mut Call<'_>) -> Result<u64> {
 /// # Errors
 /// As the manual page says.
 pub fn setgroups(call: &mut Call<'_>) -> Result<u64> {
-    if with(call, |i| i.euid) != 0 {
+    if !with(call, |i| i.may(cap::SETGID)) {
         return Err(Errno::EPERM);
     }
     let count = usize::try_from(call.int(0)).map_err(|_| Errno::EINVAL)?;
@@ -290,64 +293,6 @@ pub fn setgroups(call: &mut Call<'_>) -> Result<u64> {
     let groups = groups.collect();
     with(call, |i| i.groups = groups);
     Ok(0)
-}
-
-/// The version of the capability structures that the kernel knows, and how many words each set has.
-fn capability_words(version: u32) -> Option<usize> {
-    match version {
-        0x1998_0330 => Some(1),
-        0x2007_1026 | 0x2008_0522 => Some(2),
-        _ => None,
-    }
-}
-
-const CAPABILITY_VERSION: u32 = 0x2008_0522;
-
-/// Reads the header of capget and capset: words of each set and process id. `None` where the version is unknown; the
-/// app is told the right one then.
-fn capability_header(call: &Call<'_>) -> Result<Option<(usize, u32)>> {
-    let [version, pid]: [u32; 2] = user::read(call.word(0))?;
-    let words = capability_words(version);
-    if words.is_none() {
-        user::write(call.word(0), &CAPABILITY_VERSION)?;
-    }
-    Ok(words.map(|words| (words, pid)))
-}
-
-/// capget(2). Nobody has capabilities, user 0 neither: there is nothing that they would allow.
-///
-/// # Errors
-/// As the manual page says.
-pub fn capget(call: &mut Call<'_>) -> Result<u64> {
-    let Some((words, pid)) = capability_header(call)? else {
-        // Asking for the version alone is no error.
-        return if call.word(1) == 0 { Ok(0) } else { Err(Errno::EINVAL) };
-    };
-    if pid.cast_signed() < 0 {
-        return Err(Errno::EINVAL);
-    }
-    if pid != 0 && crate::task::process::find_thread(pid).is_none() {
-        return Err(Errno::ESRCH);
-    }
-    if call.word(1) != 0 {
-        user::zero(call.word(1), words * 12)?;
-    }
-    Ok(0)
-}
-
-/// capset(2): only the empty sets can be set.
-///
-/// # Errors
-/// As the manual page says.
-pub fn capset(call: &mut Call<'_>) -> Result<u64> {
-    let (words, pid) = capability_header(call)?.ok_or(Errno::EINVAL)?;
-    if pid != 0 && pid != call.thread.tid {
-        return Err(Errno::EPERM);
-    }
-    let mut sets = [0u8; 24];
-    let sets = sets.get_mut(..words * 12).ok_or(Errno::EINVAL)?;
-    user::read_bytes(call.word(1), sets)?;
-    if sets.iter().all(|b| *b == 0) { Ok(0) } else { Err(Errno::EPERM) }
 }
 
 #[cfg(test)]

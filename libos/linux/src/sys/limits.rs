@@ -1,14 +1,13 @@
 //! Resource limits and usage: getrlimit(2), getrusage(2).
 
-use super::time::process_cpu_time;
-use super::timer;
+use super::capability::cap;
+use super::{timer, usage};
 use crate::call::Call;
-use crate::task::process::{self, Process, Usage};
+use crate::task::process::{self, Process};
 use crate::task::wait::write_usage;
 use crate::task::{limits, resource};
 use crate::{Errno, Result};
 use alloc::sync::Arc;
-use postern_pal::clock::{self, id};
 use postern_pal::user;
 
 /// Highest limit on descriptors (`/proc/sys/fs/nr_open`).
@@ -20,7 +19,7 @@ fn resource(call: &Call<'_>, index: usize) -> Result<usize> {
 
 /// Checks a change of a limit and makes it.
 fn set(caller: &Process, target: &Arc<Process>, resource: usize, new: [u64; 2]) -> Result<()> {
-    let privileged = caller.identity.lock().euid == 0;
+    let privileged = caller.identity.lock().may(cap::SYS_RESOURCE);
     target.limits.set(resource, new, |old| check(old, new, resource, privileged))?;
     match resource {
         resource::AS | resource::DATA | resource::MEMLOCK => target.limit_memory(),
@@ -34,7 +33,7 @@ fn set(caller: &Process, target: &Arc<Process>, resource: usize, new: [u64; 2]) 
 fn check_right(caller: &Process, target: &Process) -> Result<()> {
     let (uid, gid, privileged) = {
         let own = caller.identity.lock();
-        (own.uid, own.gid, own.euid == 0)
+        (own.uid, own.gid, own.may(cap::SYS_RESOURCE))
     };
     let other = target.identity.lock();
     let same =
@@ -96,7 +95,7 @@ pub fn setrlimit(call: &mut Call<'_>) -> Result<u64> {
     Ok(0)
 }
 
-/// getrusage(2): CPU time. The library OS runs on the app's own CPU time, so all of it is user time.
+/// getrusage(2): CPU time.
 ///
 /// # Errors
 /// As the manual page says.
@@ -105,8 +104,8 @@ pub fn getrusage(call: &mut Call<'_>) -> Result<u64> {
     const CHILDREN: i32 = -1;
     const THREAD: i32 = 1;
     let used = match call.int(0) {
-        SELF => Usage { user_ns: process_cpu_time(call.thread), ..*call.process().used.lock() },
-        THREAD => Usage { user_ns: clock::nanoseconds(id::THREAD_CPUTIME), ..Usage::default() },
+        SELF => usage::of_process(call.process()),
+        THREAD => usage::of_thread(call.thread),
         CHILDREN => *call.process().used_by_children.lock(),
         _ => return Err(Errno::EINVAL),
     };

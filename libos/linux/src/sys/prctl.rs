@@ -1,6 +1,7 @@
 //! prctl(2) and personality(2).
 
-use crate::call::Call;
+use super::{MACHINE_CHECK, capability};
+use crate::call::{Call, done};
 use crate::{Errno, Result};
 use core::sync::atomic::Ordering;
 use postern_pal::user;
@@ -23,8 +24,14 @@ mod option {
     pub const GET_TSC: u32 = 25;
     pub const SET_TSC: u32 = 26;
     pub const GET_SECUREBITS: u32 = 27;
+    pub const SET_SECUREBITS: u32 = 28;
     pub const SET_TIMERSLACK: u32 = 29;
     pub const GET_TIMERSLACK: u32 = 30;
+    pub const TASK_PERF_EVENTS_DISABLE: u32 = 31;
+    pub const TASK_PERF_EVENTS_ENABLE: u32 = 32;
+    pub const MCE_KILL: u32 = 33;
+    pub const MCE_KILL_GET: u32 = 34;
+    pub const SET_MM: u32 = 35;
     pub const SET_CHILD_SUBREAPER: u32 = 36;
     pub const GET_CHILD_SUBREAPER: u32 = 37;
     pub const SET_NO_NEW_PRIVS: u32 = 38;
@@ -33,11 +40,11 @@ mod option {
     pub const SET_THP_DISABLE: u32 = 41;
     pub const GET_THP_DISABLE: u32 = 42;
     pub const CAP_AMBIENT: u32 = 47;
+    pub const SET_IO_FLUSHER: u32 = 57;
+    pub const GET_IO_FLUSHER: u32 = 58;
+    pub const GET_AUXV: u32 = 0x4155_5856;
     pub const SET_VMA: u32 = 0x5356_4d41;
 }
-
-/// The highest capability number.
-const LAST_CAPABILITY: u32 = 40;
 
 fn answer(value: u32) -> Result<u64> {
     Ok(value.into())
@@ -69,6 +76,28 @@ fn set_name(call: &Call<'_>) -> Result<u64> {
     Ok(0)
 }
 
+/// `PR_MCE_KILL`: kept for reading back.
+fn machine_check(call: &Call<'_>) -> Result<u64> {
+    const CLEAR: u64 = 0;
+    const SET: u64 = 1;
+    unused(call, 3)?;
+    let new = match (call.raw(1), call.raw(2)) {
+        (CLEAR, 0) => MACHINE_CHECK,
+        (SET, 0..=2) => call.uint(2),
+        _ => return Err(Errno::EINVAL),
+    };
+    call.process().settings.machine_check.store(new, Ordering::Relaxed);
+    Ok(0)
+}
+
+/// `PR_GET_AUXV`.
+fn auxiliary(call: &Call<'_>) -> Result<u64> {
+    unused(call, 3)?;
+    let vector = call.process().program.lock().auxiliary.clone();
+    user::write_bytes(call.word(1), vector.get(..call.word(2).min(vector.len())).unwrap_or(&[]))?;
+    done(vector.len())
+}
+
 /// prctl(2). What is missing answers `EINVAL`, as a kernel without it does: seccomp filters above all, since an app's
 /// own filter could not see calls that never reach the host.
 ///
@@ -98,26 +127,16 @@ pub fn prctl(call: &mut Call<'_>) -> Result<u64> {
             of_process.dumpable.store(value, Ordering::Relaxed);
             Ok(0)
         }
-        o::GET_KEEPCAPS => answer(of_process.keep_capabilities.load(Ordering::Relaxed)),
-        o::SET_KEEPCAPS if call.raw(1) > 1 => Err(Errno::EINVAL),
-        o::SET_KEEPCAPS => {
-            of_process.keep_capabilities.store(value, Ordering::Relaxed);
-            Ok(0)
-        }
-        // Statistical timing; no filter; no bound bits; ordinary securebits.
-        o::GET_TIMING | o::GET_SECCOMP | o::GET_SECUREBITS => Ok(0),
+        o::GET_KEEPCAPS => answer(u32::from(capability::keeps(&process.identity.lock()))),
+        o::SET_KEEPCAPS => capability::keep(call),
+        // Statistical timing; no filter.
+        o::GET_TIMING | o::GET_SECCOMP => Ok(0),
         o::SET_TIMING if call.raw(1) == 0 => Ok(0),
-        o::CAPBSET_READ if call.raw(1) > LAST_CAPABILITY.into() => Err(Errno::EINVAL),
-        o::CAPBSET_READ => Ok(0),
-        o::CAPBSET_DROP => Err(Errno::EPERM),
-        o::CAP_AMBIENT => match (value, call.raw(2)) {
-            // IS_SET and CLEAR_ALL.
-            (1, cap) if cap <= LAST_CAPABILITY.into() => Ok(0),
-            (4, 0) => Ok(0),
-            (2, cap) if cap <= LAST_CAPABILITY.into() => Err(Errno::EPERM),
-            (3, cap) if cap <= LAST_CAPABILITY.into() => Ok(0),
-            _ => Err(Errno::EINVAL),
-        },
+        o::CAPBSET_READ => capability::read_bounding(call),
+        o::CAPBSET_DROP => capability::drop_bounding(call),
+        o::GET_SECUREBITS => answer(process.identity.lock().capabilities.secure_bits),
+        o::SET_SECUREBITS => capability::set_secure_bits(call),
+        o::CAP_AMBIENT => capability::ambient(call),
         // The time stamp counter can be read.
         o::GET_TSC => put(call, 1, 1),
         o::SET_TSC if call.raw(1) == 1 => Ok(0),
@@ -157,6 +176,15 @@ pub fn prctl(call: &mut Call<'_>) -> Result<u64> {
             unused(call, 1)?;
             answer(of_process.huge_pages_off.load(Ordering::Relaxed))
         }
+        // Nobody counts events here, and who is to be told of broken memory is up to the host.
+        o::TASK_PERF_EVENTS_DISABLE | o::TASK_PERF_EVENTS_ENABLE => Ok(0),
+        o::MCE_KILL => machine_check(call),
+        o::MCE_KILL_GET => {
+            unused(call, 1)?;
+            answer(of_process.machine_check.load(Ordering::Relaxed))
+        }
+        o::SET_MM | o::SET_IO_FLUSHER | o::GET_IO_FLUSHER => Err(Errno::EPERM),
+        o::GET_AUXV => auxiliary(call),
         // The name of a mapping is only for people who read maps.
         o::SET_VMA if call.raw(1) == 0 => Ok(0),
         _ => Err(Errno::EINVAL),

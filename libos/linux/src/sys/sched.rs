@@ -1,6 +1,7 @@
 //! Scheduling: which processors, which policy, which priority. The host schedules the threads of an app as it does all
 //! others; what an app sets here it reads back, and that is all.
 
+use super::capability::cap;
 use crate::call::Call;
 use crate::task::{Thread, process, resource};
 use crate::{Errno, Result};
@@ -103,7 +104,8 @@ fn check(thread: &Thread, policy: u32, priority: u32) -> Result<()> {
         return Err(Errno::EINVAL);
     }
     let limit = thread.process.limits.soft(resource::RTPRIO);
-    if real_time && u64::from(priority) > limit { Err(Errno::EPERM) } else { Ok(()) }
+    let privileged = thread.process.identity.lock().may(cap::SYS_NICE);
+    if real_time && u64::from(priority) > limit && !privileged { Err(Errno::EPERM) } else { Ok(()) }
 }
 
 /// sched_setscheduler(2).
@@ -240,9 +242,20 @@ pub fn sched_setattr(call: &mut Call<'_>) -> Result<u64> {
 /// Sets the nice value; going below what the limit allows needs privileges.
 fn set_nice(caller: &Thread, thread: &Thread, nice: i32) -> Result<()> {
     let nice = nice.clamp(-20, 19);
+    let (euid, privileged) = {
+        let own = caller.process.identity.lock();
+        (own.euid, own.may(cap::SYS_NICE))
+    };
+    let is_own = {
+        let other = thread.process.identity.lock();
+        other.uid == euid || other.euid == euid
+    };
+    if !privileged && !is_own {
+        return Err(Errno::EPERM);
+    }
     let limit = caller.process.limits.soft(resource::NICE);
     let lowest = 20i64 - i64::try_from(limit).unwrap_or(40).min(40);
-    if nice < thread.settings.nice.load(Ordering::Relaxed) && i64::from(nice) < lowest {
+    if !privileged && nice < thread.settings.nice.load(Ordering::Relaxed) && i64::from(nice) < lowest {
         return Err(Errno::EACCES);
     }
     thread.settings.nice.store(nice, Ordering::Relaxed);

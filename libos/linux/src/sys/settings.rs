@@ -6,6 +6,8 @@ use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 /// Default timer slack in nanoseconds, as Linux has it.
 const TIMER_SLACK: u64 = 50_000;
+/// `PR_MCE_KILL_DEFAULT`.
+pub const MACHINE_CHECK: u32 = 2;
 
 /// Settings of a thread. A new thread gets those of its creator.
 #[expect(missing_docs, reason = "the names are those of the calls that set them")]
@@ -65,8 +67,8 @@ impl ThreadSettings {
 pub struct ProcessSettings {
     pub personality: AtomicU32,
     pub dumpable: AtomicU32,
-    pub keep_capabilities: AtomicU32,
     pub huge_pages_off: AtomicU32,
+    pub machine_check: AtomicU32,
     pub barriers: Registrations,
 }
 
@@ -75,8 +77,8 @@ impl Default for ProcessSettings {
         Self {
             personality: AtomicU32::new(0),
             dumpable: AtomicU32::new(1),
-            keep_capabilities: AtomicU32::new(0),
             huge_pages_off: AtomicU32::new(0),
+            machine_check: AtomicU32::new(MACHINE_CHECK),
             barriers: Registrations::default(),
         }
     }
@@ -88,8 +90,8 @@ impl ProcessSettings {
         for (to, from) in [
             (&self.personality, &from.personality),
             (&self.dumpable, &from.dumpable),
-            (&self.keep_capabilities, &from.keep_capabilities),
             (&self.huge_pages_off, &from.huge_pages_off),
+            (&self.machine_check, &from.machine_check),
         ] {
             to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
         }
@@ -99,6 +101,6 @@ impl ProcessSettings {
     /// The process executes a program.
     pub fn exec(&self) {
         self.barriers.inherit(&Registrations::default());
-        self.keep_capabilities.store(0, Ordering::Relaxed);
+        self.dumpable.store(1, Ordering::Relaxed);
     }
 }

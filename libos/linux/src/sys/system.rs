@@ -1,8 +1,8 @@
 //! What an app is told of the machine, and calls that have nothing to do here.
 
+use super::load;
 use super::time::uptime;
 use crate::call::Call;
-use crate::task::process;
 use crate::{Errno, Once, Result};
 use alloc::vec::Vec;
 use postern_abi::boot::Boot;
@@ -19,9 +19,6 @@ struct System {
     release: Vec<u8>,
     version: Vec<u8>,
     cpus: u32,
-    memory: u64,
-    /// Text of /proc/meminfo at start.
-    memory_text: Vec<u8>,
 }
 
 static SYSTEM: Once<System> = Once::new();
@@ -44,6 +41,7 @@ fn text(boot: &Boot, block: &'static [u8], wanted: &[u8]) -> Option<&'static [u8
 
 /// Learns from the start-up block what machine this is.
 pub fn init(boot: &Boot, block: &'static [u8]) {
+    load::init();
     let line = |path: &[u8], otherwise: &[u8]| {
         let found = text(boot, block, path).map(<[u8]>::trim_ascii).filter(|t| !t.is_empty());
         found.unwrap_or(otherwise).to_vec()
@@ -53,8 +51,6 @@ pub fn init(boot: &Boot, block: &'static [u8]) {
         release: line(b"/proc/sys/kernel/osrelease", RELEASE),
         version: line(b"/proc/sys/kernel/version", VERSION),
         cpus: boot.cpus,
-        memory: boot.memory,
-        memory_text: text(boot, block, b"/proc/meminfo").unwrap_or(b"").to_vec(),
     });
 }
 
@@ -94,31 +90,22 @@ pub fn uname(call: &mut Call<'_>) -> Result<u64> {
     Ok(0)
 }
 
-/// A value of /proc/meminfo, in bytes.
-fn memory_value(text: &[u8], name: &[u8]) -> Option<u64> {
-    let line = text.split(|b| *b == b'\n').find_map(|line| line.strip_prefix(name)?.strip_prefix(b":"))?;
-    let digits = line.trim_ascii().split(|b| !b.is_ascii_digit()).next()?;
-    core::str::from_utf8(digits).ok()?.parse::<u64>().ok()?.checked_mul(1024)
-}
-
-/// sysinfo(2). Load averages are 0: what else the machine does is not the app's business.
+/// sysinfo(2), of the family.
 ///
 /// # Errors
 /// `EFAULT`.
 pub fn sysinfo(call: &mut Call<'_>) -> Result<u64> {
-    let system = SYSTEM.get().ok_or(Errno::EFAULT)?;
-    let value = |name: &[u8]| memory_value(&system.memory_text, name);
-    let total = value(b"MemTotal").unwrap_or(system.memory);
-    let free = value(b"MemFree").unwrap_or(total / 2);
+    let (total, used) = crate::fs::proc::memory();
+    let (_, threads) = load::threads();
     let mut words = [0u64; 14];
     words[0] = uptime();
+    for (word, average) in words.iter_mut().skip(1).zip(load::averages()) {
+        // In units of 1/65536.
+        *word = average << 5;
+    }
     words[4] = total;
-    words[5] = free.min(total);
-    words[6] = value(b"Shmem").unwrap_or(0);
-    words[7] = value(b"Buffers").unwrap_or(0);
-    words[8] = value(b"SwapTotal").unwrap_or(0);
-    words[9] = value(b"SwapFree").unwrap_or(0);
-    words[10] = u64::try_from(process::all().len()).unwrap_or(0) & 0xffff;
+    words[5] = total - used;
+    words[10] = u64::try_from(threads).unwrap_or(0) & 0xffff;
     // One unit is one byte; there is no high memory.
     words[13] = 1;
     user::write(call.word(0), &words)?;
@@ -150,18 +137,4 @@ pub fn get_mempolicy(call: &mut Call<'_>) -> Result<u64> {
         }
     }
     Ok(0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn memory_values_are_read_in_bytes() {
-        let text = b"MemTotal:        2048 kB\nMemFree:           12 kB\n";
-        assert_eq!(memory_value(text, b"MemFree"), Some(12 * 1024));
-        assert_eq!(memory_value(text, b"MemTotal"), Some(2048 * 1024));
-        assert_eq!(memory_value(text, b"Mem"), None);
-        assert_eq!(memory_value(b"", b"MemFree"), None);
-    }
 }

@@ -69,12 +69,6 @@ fn host_clock(thread: &Thread, clock: i32) -> Result<u32> {
     Ok((!number << 3) | SCHEDULED | if per_thread { PER_THREAD.unsigned_abs() } else { 0 })
 }
 
-/// CPU time of a process, in nanoseconds.
-#[must_use]
-pub fn process_cpu_time(thread: &Thread) -> u64 {
-    host_clock(thread, id::PROCESS_CPUTIME.cast_signed()).map_or(0, clock::nanoseconds)
-}
-
 /// clock_gettime(2).
 ///
 /// # Errors
@@ -205,14 +199,15 @@ pub fn time(call: &mut Call<'_>) -> Result<u64> {
     Ok(seconds.cast_unsigned())
 }
 
-/// times(2). The library OS runs on the app's own CPU time, so all of it is user time.
+/// times(2).
 ///
 /// # Errors
 /// `EFAULT`.
 pub fn times(call: &mut Call<'_>) -> Result<u64> {
     if call.word(0) != 0 {
         let children = *call.process().used_by_children.lock();
-        let ticks = [process_cpu_time(call.thread), 0, children.user_ns, children.system_ns];
+        let own = super::usage::of_process(call.process());
+        let ticks = [own.user_ns, own.system_ns, children.user_ns, children.system_ns];
         user::write(call.word(0), &ticks.map(|nanos| nanos / NANOS_PER_TICK))?;
     }
     Ok(clock::nanoseconds(id::BOOTTIME) / NANOS_PER_TICK)

@@ -10,6 +10,7 @@ pub use calls::{
     alarm, getitimer, setitimer, timer_create, timer_delete, timer_getoverrun, timer_gettime, timer_settime,
 };
 
+use super::usage;
 use crate::Mutex;
 use crate::ipc::poller;
 use crate::signal::{self, Info, sig};
@@ -18,7 +19,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
-use postern_pal::{clock, thread as host_thread};
+use postern_pal::clock;
 
 /// How long a CPU clock that stands still is left alone at most, in nanoseconds.
 const LONGEST_LOOK: u64 = 100_000_000;
@@ -46,6 +47,19 @@ enum Base {
     Wall(u32),
     /// The CPU time of the process.
     Cpu,
+    /// Its user time.
+    User,
+}
+
+impl Base {
+    /// What it shows for `process`, where the monotonic clock shows `now`.
+    fn time(self, process: &Process, now: u64) -> u64 {
+        match self {
+            Self::Wall(_) => now,
+            Self::Cpu => usage::cpu_clock(process),
+            Self::User => usage::user_clock(process),
+        }
+    }
 }
 
 /// What happens at an expiration.
@@ -95,14 +109,6 @@ pub fn next_deadline() -> Option<u64> {
     (first != u64::MAX).then_some(first)
 }
 
-/// CPU time that a process used.
-fn cpu_time(process: &Process) -> u64 {
-    let first = process.state.lock().threads.first().and_then(|t| t.host());
-    let Some((pid, _)) = first.map(host_thread::host_ids) else { return 0 };
-    const SCHEDULED: u32 = 2;
-    clock::nanoseconds((!pid << 3) | SCHEDULED)
-}
-
 impl Timer {
     fn new(process: &Arc<Process>, base: Base, notice: Notice) -> Self {
         Self {
@@ -121,7 +127,7 @@ impl Timer {
     /// When to look at it, if its clock shows `time` at `now`.
     fn plan(&mut self, now: u64, time: u64) -> Option<u64> {
         let next = self.next?;
-        if self.base != Base::Cpu {
+        if matches!(self.base, Base::Wall(_)) {
             return Some(next);
         }
         let (before, patience) = self.seen;
@@ -197,7 +203,7 @@ fn set(process: &Arc<Process>, id: i32, next: Option<u64>, interval: u64) -> Opt
     let now = clock::now();
     // The CPU clock is read outside the lock of the schedule, because that needs the process' own.
     let base = SCHEDULE.lock().timers.get(&name)?.base;
-    let time = if base == Base::Cpu { cpu_time(process) } else { now };
+    let time = base.time(process, now);
     change(|schedule| {
         let timer = schedule.timers.get_mut(&name)?;
         let old = timer.left(time);
@@ -232,7 +238,7 @@ pub fn run_expired() {
             change(|schedule| schedule.remove(name));
             continue;
         };
-        let time = if base == Base::Cpu { cpu_time(&process) } else { now };
+        let time = base.time(&process, now);
         change(|schedule| {
             if let Some(timer) = schedule.timers.get_mut(&name) {
                 let count = timer.expire(time);
@@ -294,7 +300,7 @@ pub fn limit_cpu(process: &Arc<Process>) {
 
 fn enforce_cpu_limit(process: &Arc<Process>) {
     let [_, hard] = process.limits.get(resource::CPU);
-    let is_over = cpu_time(process) / 1_000_000_000 >= hard;
+    let is_over = usage::cpu_clock(process) / 1_000_000_000 >= hard;
     signal::kernel_to_process(process, if is_over { sig::KILL } else { sig::XCPU });
 }
 

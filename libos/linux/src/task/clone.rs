@@ -12,6 +12,7 @@ use super::{FsContext, Limits, Process, Thread, exit, limits, resource};
 use crate::call::Call;
 use crate::mm::patch;
 use crate::signal::ThreadSignals;
+use crate::sys::capability::cap;
 use crate::wait::WaitQueue;
 use crate::{Errno, Mutex, Result, kernel, signal};
 use alloc::boxed::Box;
@@ -243,7 +244,8 @@ fn spawn(call: &mut Call<'_>, request: &Request) -> Result<u64> {
 /// The number of processes and threads that keeps `process` from making another one. Root inside is bound by the
 /// most that the app may have only.
 fn task_limit(process: &Process) -> u64 {
-    if process.identity.lock().euid == 0 { limits::INFINITY } else { process.limits.soft(resource::NPROC) }
+    let is_exempt = process.identity.lock().may(cap::SYS_RESOURCE);
+    if is_exempt { limits::INFINITY } else { process.limits.soft(resource::NPROC) }
 }
 
 /// The copy of a process that fork and vfork make, with its one thread. Signals that wait are handled first.

@@ -356,6 +356,11 @@ fn finish(thread: &Arc<Thread>, plan: &Plan, placed: &stack::Placed) {
     let process = &thread.process;
     process.signals.exec();
     process.settings.exec();
+    {
+        let mut identity = process.identity.lock();
+        let (uid, euid) = (identity.uid, identity.euid);
+        identity.capabilities.execute(uid, euid);
+    }
     crate::sys::timer::exec(process);
     thread.signals.exec();
     thread.clear_child_tid.store(0, Ordering::Relaxed);

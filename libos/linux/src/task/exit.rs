@@ -84,16 +84,17 @@ pub fn exit_thread(thread: &Arc<Thread>, frame: &mut Frame) {
     }
     let borrowed = process.state.lock().vfork.is_some();
     let last = {
-        let mut used = process.used.lock();
-        if !borrowed {
-            used.user_ns += postern_pal::clock::nanoseconds(postern_pal::clock::id::THREAD_CPUTIME);
-        }
+        // One at a time adds.
+        let used = process.used.lock();
         process.moved.take_over(&thread.moved);
         drop(used);
         let mut state = process.state.lock();
         state.threads.retain(|t| !Arc::ptr_eq(t, thread));
         state.threads.is_empty()
     };
+    if last && !borrowed {
+        sys::usage::settle(&process);
+    }
     process::forget_thread(thread.tid);
     if last {
         let gives_back = if borrowed { Some(&mut *frame) } else { None };
@@ -139,8 +140,11 @@ fn finish_process(process: &Arc<Process>, frame: Option<&mut Frame>) -> bool {
         let status = state.exiting.unwrap_or(Status::Exited(0));
         (status, core::mem::take(&mut state.children))
     };
-    for child in children {
-        orphan(&child);
+    if !children.is_empty() {
+        let reaper = reaper_of(process);
+        for child in children {
+            orphan(&child, reaper.as_ref());
+        }
     }
     let initial = process.pid == INITIAL.load(Ordering::Relaxed);
     process.state.lock().exit = Some(status);
@@ -173,16 +177,45 @@ fn tell_parent(process: &Arc<Process>, status: Status) {
     }
 }
 
+/// The nearest ancestor that takes in orphans (`PR_SET_CHILD_SUBREAPER`).
+fn reaper_of(process: &Process) -> Option<Arc<Process>> {
+    let mut at = process.parent.lock().upgrade();
+    while let Some(ancestor) = at {
+        if ancestor.subreaper.load(Ordering::Relaxed) != 0 && !ancestor.state.lock().threads.is_empty() {
+            return Some(ancestor);
+        }
+        at = ancestor.parent.lock().upgrade();
+    }
+    None
+}
+
+/// Makes `child` a child of `reaper`, unless that one is about to leave its own children behind.
+fn take_in(child: &Arc<Process>, reaper: &Arc<Process>) -> bool {
+    let mut state = reaper.state.lock();
+    if state.threads.is_empty() {
+        return false;
+    }
+    *child.parent.lock() = Arc::downgrade(reaper);
+    child.parent_id.store(reaper.pid, Ordering::Relaxed);
+    child.exit_signal.store(signal::sig::CHLD, Ordering::Relaxed);
+    state.children.push(child.clone());
+    true
+}
+
 /// `child` lost its parent.
-fn orphan(child: &Arc<Process>) {
-    *child.parent.lock() = Weak::new();
-    child.parent_id.store(1, Ordering::Relaxed);
-    let (ended, stopped) = {
+fn orphan(child: &Arc<Process>, reaper: Option<&Arc<Process>>) {
+    let has_parent = reaper.is_some_and(|reaper| take_in(child, reaper));
+    if !has_parent {
+        *child.parent.lock() = Weak::new();
+        child.parent_id.store(1, Ordering::Relaxed);
+    }
+    let (exit, stopped) = {
         let state = child.state.lock();
-        (state.exit.is_some(), state.stopped)
+        (state.exit, state.stopped)
     };
-    if ended {
-        process::forget(child.pid);
+    if let Some(status) = exit {
+        // Nobody waited for it; with a new parent somebody may.
+        tell_parent(child, status);
         return;
     }
     let signal = child.parent_death_signal.load(Ordering::Relaxed);

@@ -4,6 +4,7 @@ use super::{Limits, Thread, limits, resource};
 use crate::fs::FdTable;
 use crate::mm::AddressSpace;
 use crate::signal::ProcessSignals;
+use crate::sys::capability::Capabilities;
 use crate::wait::WaitQueue;
 use crate::{Errno, Mutex, Result};
 use alloc::boxed::Box;
@@ -26,6 +27,15 @@ pub struct Identity {
     pub sgid: u32,
     pub fsgid: u32,
     pub groups: Vec<u32>,
+    pub capabilities: Capabilities,
+}
+
+impl Identity {
+    /// Whether it has a capability of [`crate::sys::capability::cap`].
+    #[must_use]
+    pub fn may(&self, cap: u32) -> bool {
+        self.capabilities.has(cap)
+    }
 }
 
 /// Root, working directory (paths of the VFS) and umask; shared by `CLONE_FS`.
@@ -77,6 +87,14 @@ pub struct Usage {
     pub user_ns: u64,
     pub system_ns: u64,
     pub max_rss_kib: u64,
+}
+
+impl Usage {
+    /// User and system time.
+    #[must_use]
+    pub fn total_ns(&self) -> u64 {
+        self.user_ns.saturating_add(self.system_ns)
+    }
 }
 
 /// A process.
@@ -306,6 +324,7 @@ pub fn initial(boot: &postern_abi::boot::Boot) -> Result<Arc<Thread>> {
         sgid: boot.gid,
         fsgid: boot.gid,
         groups: alloc::vec![boot.gid],
+        capabilities: Capabilities::of_user(boot.uid),
     };
     let fs = FsContext { cwd: Mutex::new(None), root: Mutex::new(None), umask: AtomicU32::new(0o022) };
     let process = Arc::new(Process {

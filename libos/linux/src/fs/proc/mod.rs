@@ -7,6 +7,7 @@ mod process;
 mod status;
 mod system;
 
+pub(crate) use system::memory;
 pub(super) use system::node_memory;
 
 use super::file::mode;

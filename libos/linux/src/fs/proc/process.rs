@@ -6,6 +6,8 @@ use crate::fs::file::mode;
 use crate::fs::inode::{Hint, Listed};
 use crate::fs::synthetic::{Body, Names, Node};
 use crate::fs::{mount, path};
+use crate::sys::usage;
+use crate::task::process::Usage;
 use crate::task::{Process, Thread, process as tasks};
 use crate::{Errno, Result};
 use alloc::boxed::Box;
@@ -21,12 +23,22 @@ use core::sync::atomic::{AtomicI32, Ordering};
 pub(super) struct Subject {
     pub pid: u32,
     pub tid: u32,
+    /// The process as a whole, not its thread of the same id.
+    pub is_whole: bool,
 }
 
 impl Subject {
     /// The process, zombies included.
     pub fn process(&self) -> Result<Arc<Process>> {
         tasks::find(self.pid).ok_or(Errno::ESRCH)
+    }
+
+    /// CPU time.
+    pub fn used(&self) -> Result<Usage> {
+        if self.is_whole {
+            return Ok(usage::of_process(&*self.process()?));
+        }
+        Ok(usage::of_thread(&*self.thread()?))
     }
 
     /// The thread; for a process, its first one that lives.
@@ -55,7 +67,7 @@ const TEXTS: &[(&str, u32, Text)] = &[
     ("mounts", 0o444, |_| Ok(mounts())),
     ("oom_score", 0o444, |_| Ok(b"666\n".to_vec())),
     ("personality", 0o400, |_| Ok(b"00000000\n".to_vec())),
-    ("schedstat", 0o444, |_| Ok(b"0 0 0\n".to_vec())),
+    ("schedstat", 0o444, |s| Ok(format!("{} 0 0\n", s.used()?.total_ns()).into_bytes())),
     ("sessionid", 0o444, |_| Ok(b"4294967295".to_vec())),
     ("setgroups", 0o644, |_| Ok(b"allow\n".to_vec())),
     ("smaps", 0o444, maps::smaps),
@@ -102,7 +114,7 @@ fn node(dev: u64, subject: &Subject, index: u64, bits: u32, body: Body) -> Arc<N
 
 /// The directory of a process.
 pub(super) fn directory(dev: u64, process: &Arc<Process>) -> Arc<Node> {
-    let subject = Subject { pid: process.pid, tid: process.pid };
+    let subject = Subject { pid: process.pid, tid: process.pid, is_whole: true };
     node(dev, &subject.clone(), 0, 0o555, Body::Names(Box::new(Entries { dev, subject, has_tasks: true })))
 }
 
@@ -198,7 +210,7 @@ impl Names for Tasks {
         if tasks::find_thread(tid).is_none_or(|thread| thread.process.pid != pid) {
             return Ok(None);
         }
-        let subject = Subject { pid, tid };
+        let subject = Subject { pid, tid, is_whole: false };
         let entries = Entries { dev: self.dev, subject: subject.clone(), has_tasks: false };
         Ok(Some(node(self.dev, &subject, 0xfe, 0o555, Body::Names(Box::new(entries)))))
     }

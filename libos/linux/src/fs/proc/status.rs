@@ -42,7 +42,8 @@ pub(super) fn stat(subject: &Subject) -> Result<Vec<u8>> {
     let name = comm(subject)?;
     let (letter, _) = state(&process);
     let (device, foreground) = terminal(&process);
-    let (used, children) = (*process.used.lock(), *process.used_by_children.lock());
+    let used = subject.used()?;
+    let children = *process.used_by_children.lock();
     let (threads, exit) = {
         let state = process.state.lock();
         (state.threads.len(), state.exit)
@@ -168,8 +169,15 @@ pub(super) fn status(subject: &Subject) -> Result<Vec<u8>> {
     let _ = writeln!(out, "CoreDumping:\t0\nTHP_enabled:\t1\nThreads:\t{}", threads.max(1));
     let _ = writeln!(out, "SigQ:\t0/31000\nSigPnd:\t{pending:016x}\nShdPnd:\t{shared:016x}");
     let _ = writeln!(out, "SigBlk:\t{blocked:016x}\nSigIgn:\t{ignored:016x}\nSigCgt:\t{caught:016x}");
-    for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
-        let _ = writeln!(out, "{set}:\t{:016x}", 0);
+    let sets = &identity.capabilities;
+    for (name, set) in [
+        ("CapInh", sets.inheritable),
+        ("CapPrm", sets.permitted),
+        ("CapEff", sets.effective),
+        ("CapBnd", sets.bounding),
+        ("CapAmb", sets.ambient),
+    ] {
+        let _ = writeln!(out, "{name}:\t{set:016x}");
     }
     let _ = writeln!(out, "NoNewPrivs:\t0\nSeccomp:\t0\nSeccomp_filters:\t0");
     let _ = writeln!(out, "Cpus_allowed:\t{:x}", super::system::cpu_mask());

@@ -4,6 +4,7 @@ use super::{ROOT, texts};
 use crate::Result;
 use crate::fs::random;
 use crate::fs::synthetic::{Body, Node, Tree};
+use crate::sys::load;
 use crate::task::process as tasks;
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -99,11 +100,17 @@ fn plain_cpuinfo() -> Vec<u8> {
     out.into_bytes()
 }
 
-fn memory_info() -> Vec<u8> {
-    let total = MEMORY.load(Ordering::Relaxed) / 1024;
-    let mapped: u64 = tasks::all().iter().map(|p| p.space().size().total / 1024).sum();
+/// Memory of the family in bytes: all, and what is used of it.
+pub(crate) fn memory() -> (u64, u64) {
+    let total = MEMORY.load(Ordering::Relaxed);
+    let mapped: u64 = tasks::all().iter().map(|p| p.space().size().total).sum();
     // Mapped is more than used; half of the memory is always said to be free, as on a machine that is not in need.
-    let used = mapped.min(total / 2);
+    (total, mapped.min(total / 2))
+}
+
+fn memory_info() -> Vec<u8> {
+    let (total, used) = memory();
+    let (total, used) = (total / 1024, used / 1024);
     let free = total - used;
     let fields = [
         ("MemTotal", total),
@@ -161,19 +168,18 @@ fn uptime() -> Vec<u8> {
 }
 
 fn load_average() -> Vec<u8> {
-    let all = tasks::all();
-    let last = all.last().map_or(1, |p| p.pid);
-    format!("0.00 0.00 0.00 1/{} {last}\n", all.len().max(1)).into_bytes()
+    let last = tasks::all().last().map_or(1, |p| p.pid);
+    let (running, all) = load::threads();
+    let shown = load::averages().map(|average| {
+        let hundredths = average * 100 / 2048;
+        format!("{}.{:02}", hundredths / 100, hundredths % 100)
+    });
+    format!("{} {running}/{all} {last}\n", shown.join(" ")).into_bytes()
 }
 
 fn machine_stat() -> Vec<u8> {
     let mut out = String::new();
-    let (mut user, mut system) = (0, 0);
-    for process in tasks::all() {
-        let used = *process.used.lock();
-        user += used.user_ns / 10_000_000;
-        system += used.system_ns / 10_000_000;
-    }
+    let [user, system] = load::cpu_time().map(|nanoseconds| nanoseconds / 10_000_000);
     let up = clock::nanoseconds(clock::id::BOOTTIME) / 10_000_000;
     let count = u64::from(cpus());
     let idle = (up * count).saturating_sub(user + system);

@@ -19,8 +19,7 @@ const SECOND: u64 = 1_000_000_000;
 fn interval_timer(process: &Arc<Process>, which: u32) -> Result<i32> {
     let (id, base, signal) = match which {
         0 => (Name::REAL, Base::Wall(id::MONOTONIC), sig::ALRM),
-        // All CPU time is user time here, so the two are alike.
-        1 => (Name::VIRTUAL, Base::Cpu, sig::VTALRM),
+        1 => (Name::VIRTUAL, Base::User, sig::VTALRM),
         2 => (Name::PROFILE, Base::Cpu, sig::PROF),
         _ => return Err(Errno::EINVAL),
     };
@@ -31,10 +30,7 @@ fn interval_timer(process: &Arc<Process>, which: u32) -> Result<i32> {
 
 /// What a clock of `base` shows now.
 fn time(process: &Process, base: Base) -> u64 {
-    match base {
-        Base::Wall(_) => clock::now(),
-        Base::Cpu => super::cpu_time(process),
-    }
+    base.time(process, clock::now())
 }
 
 fn base_of(process: &Process, id: i32) -> Result<Base> {
@@ -201,7 +197,7 @@ pub fn timer_settime(call: &mut Call<'_>) -> Result<u64> {
     let next = match base {
         _ if value == 0 => None,
         _ if call.uint(1) & ABSTIME == 0 => Some(now.saturating_add(value)),
-        Base::Cpu => Some(value),
+        Base::Cpu | Base::User => Some(value),
         Base::Wall(clock) => Some(now.saturating_add(value).saturating_sub(clock::nanoseconds(clock))),
     };
     // Setting it forgets a signal that it sent before.
