@@ -18,6 +18,13 @@ fn five_hundred_children() {
 }
 
 #[test]
+fn many_threads_one_after_another() {
+    let rig = Rig::new().unwrap();
+    let program = rig.compile("many_threads", &[]).unwrap();
+    assert_eq!(rig.same(&[&program]).status, 0);
+}
+
+#[test]
 fn sixty_four_threads_on_a_futex() {
     both("futex64");
 }

@@ -176,7 +176,11 @@ fn is_gone(id: ThreadId) -> bool {
         return false;
     }
     let pid = control.host_pid.load(Ordering::Relaxed) as usize;
-    let tid = control.host_tid.load(Ordering::Relaxed) as usize;
+    let tid = control.host_tid.load(Ordering::Acquire) as usize;
+    if tid == 0 {
+        // The host clears the number of a thread (`CLONE_CHILD_CLEARTID`) when it never runs user code again.
+        return true;
+    }
     // SAFETY: signal 0 only asks. Where the filter allows no signals the answer is EPERM, and nobody knows.
     let asked = unsafe { host::call(number::TGKILL, [pid, tid, 0, 0, 0, 0]) };
     asked == Err(Errno::ESRCH)
