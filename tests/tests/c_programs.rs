@@ -124,3 +124,8 @@ signal to a user 0
 ";
     assert_eq!((out.status, out.stdout.as_str()), (0, expected), "{}", out.stderr);
 }
+
+#[test]
+fn filters_of_system_calls() {
+    both("seccomp_filter");
+}

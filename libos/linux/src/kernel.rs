@@ -3,6 +3,7 @@
 use crate::call::Call;
 use crate::mm::patch;
 use crate::signal::{self, After};
+use crate::sys::seccomp;
 use crate::task::{Thread, clone, exec, exit, process};
 use crate::{Errno, Mutex, table};
 use alloc::collections::{BTreeMap, VecDeque};
@@ -89,6 +90,9 @@ fn refuse(number: u64) -> Errno {
 /// Runs the system call in the frame until it has a result that app code may see.
 fn dispatch(thread: &Arc<Thread>, frame: &mut Frame) {
     loop {
+        if thread.settings.seccomp.is_on() && !seccomp::lets_pass(thread, frame) {
+            return;
+        }
         let number = frame.call;
         let args = frame.args();
         let result = match table::handler(number) {

@@ -15,6 +15,7 @@ pub mod code {
     pub const TIMER: i32 = -2;
     pub const TKILL: i32 = -6;
     pub const SEGV_MAPERR: i32 = 1;
+    pub const SYS_SECCOMP: i32 = 1;
     pub const CLD_EXITED: i32 = 1;
     pub const CLD_KILLED: i32 = 2;
     pub const CLD_DUMPED: i32 = 3;
@@ -92,6 +93,17 @@ impl Info {
     pub fn fault(exception: &Exception) -> Self {
         let mut info = Self::new(exception.signal, exception.code);
         info.set_long(4, exception.address);
+        info
+    }
+
+    /// A seccomp filter answered `SECCOMP_RET_TRAP` with `data` to the call `number` at the instruction before `ip`.
+    #[must_use]
+    pub fn seccomp(data: u32, ip: u64, number: u32, architecture: u32) -> Self {
+        let mut info = Self::new(sig::SYS, code::SYS_SECCOMP);
+        info.0[1] = data;
+        info.set_long(4, ip);
+        info.0[6] = number;
+        info.0[7] = architecture;
         info
     }
 

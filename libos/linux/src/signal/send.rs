@@ -85,6 +85,12 @@ pub fn force(thread: &Thread, info: Info) {
     thread.kick();
 }
 
+/// [`force`] of a signal that no handler may catch.
+pub fn force_fatal(thread: &Thread, info: Info) {
+    let _ = thread.process.signals.set_action(info.signal(), state::Action::default());
+    force(thread, info);
+}
+
 fn enqueue(thread: &Thread, info: Info) {
     let mut queue = thread.signals.queue.lock();
     queue.add(info, usize::MAX);

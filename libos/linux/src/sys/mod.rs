@@ -9,6 +9,7 @@ pub mod load;
 pub mod membarrier;
 pub mod prctl;
 pub mod sched;
+pub mod seccomp;
 pub mod session;
 mod settings;
 pub mod system;

@@ -1,6 +1,6 @@
 //! prctl(2) and personality(2).
 
-use super::{MACHINE_CHECK, capability};
+use super::{MACHINE_CHECK, capability, seccomp};
 use crate::call::{Call, done};
 use crate::{Errno, Result};
 use core::sync::atomic::Ordering;
@@ -19,6 +19,7 @@ mod option {
     pub const SET_NAME: u32 = 15;
     pub const GET_NAME: u32 = 16;
     pub const GET_SECCOMP: u32 = 21;
+    pub const SET_SECCOMP: u32 = 22;
     pub const CAPBSET_READ: u32 = 23;
     pub const CAPBSET_DROP: u32 = 24;
     pub const GET_TSC: u32 = 25;
@@ -98,8 +99,7 @@ fn auxiliary(call: &Call<'_>) -> Result<u64> {
     done(vector.len())
 }
 
-/// prctl(2). What is missing answers `EINVAL`, as a kernel without it does: seccomp filters above all, since an app's
-/// own filter could not see calls that never reach the host.
+/// prctl(2). What is missing answers `EINVAL`, as a kernel without it does.
 ///
 /// # Errors
 /// As the manual page says.
@@ -130,7 +130,9 @@ pub fn prctl(call: &mut Call<'_>) -> Result<u64> {
         o::GET_KEEPCAPS => answer(u32::from(capability::keeps(&process.identity.lock()))),
         o::SET_KEEPCAPS => capability::keep(call),
         // Statistical timing; no filter.
-        o::GET_TIMING | o::GET_SECCOMP => Ok(0),
+        o::GET_TIMING => Ok(0),
+        o::GET_SECCOMP => answer(own.seccomp.state().0),
+        o::SET_SECCOMP => seccomp::set(call),
         o::SET_TIMING if call.raw(1) == 0 => Ok(0),
         o::CAPBSET_READ => capability::read_bounding(call),
         o::CAPBSET_DROP => capability::drop_bounding(call),

@@ -2,6 +2,7 @@
 //! host schedules all threads alike.
 
 use super::membarrier::Registrations;
+use super::seccomp::Seccomp;
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 /// Default timer slack in nanoseconds, as Linux has it.
@@ -20,6 +21,8 @@ pub struct ThreadSettings {
     pub timer_slack: AtomicU64,
     pub io_priority: AtomicU32,
     pub no_new_privileges: AtomicU32,
+    /// Filters of system calls.
+    pub seccomp: Seccomp,
     /// How often it called sched_yield.
     pub yields: AtomicU32,
 }
@@ -34,6 +37,7 @@ impl Default for ThreadSettings {
             timer_slack: AtomicU64::new(TIMER_SLACK),
             io_priority: AtomicU32::new(0),
             no_new_privileges: AtomicU32::new(0),
+            seccomp: Seccomp::default(),
             yields: AtomicU32::new(0),
         }
     }
@@ -54,6 +58,7 @@ impl ThreadSettings {
             to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
         }
         self.nice.store(from.nice.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.seccomp.inherit(&from.seccomp);
     }
 
     /// Sets the timer slack; 0 = the default.

@@ -222,6 +222,8 @@ fn spawn(call: &mut Call<'_>, request: &Request) -> Result<u64> {
         if state.exiting.is_some() {
             return Err(Errno::ERESTARTNOINTR);
         }
+        // Again, under the lock: another thread may just give all of the process a filter.
+        thread.settings.seccomp.inherit(&parent.settings.seccomp);
         state.threads.push(thread.clone());
         Ok(())
     });

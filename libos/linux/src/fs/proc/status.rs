@@ -179,7 +179,10 @@ pub(super) fn status(subject: &Subject) -> Result<Vec<u8>> {
     ] {
         let _ = writeln!(out, "{name}:\t{set:016x}");
     }
-    let _ = writeln!(out, "NoNewPrivs:\t0\nSeccomp:\t0\nSeccomp_filters:\t0");
+    let settings = subject.thread().ok();
+    let (mode, filters) = settings.as_ref().map_or((0, 0), |t| t.settings.seccomp.state());
+    let privileges = settings.map_or(0, |t| t.settings.no_new_privileges.load(Ordering::Relaxed));
+    let _ = writeln!(out, "NoNewPrivs:\t{privileges}\nSeccomp:\t{mode}\nSeccomp_filters:\t{filters}");
     let _ = writeln!(out, "Cpus_allowed:\t{:x}", super::system::cpu_mask());
     let last = super::system::cpus().saturating_sub(1);
     let list = if last == 0 { String::from("0") } else { alloc::format!("0-{last}") };

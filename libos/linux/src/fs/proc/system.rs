@@ -239,7 +239,16 @@ fn settings(dev: u64, boot: &Boot, block: &'static [u8]) -> Arc<Node> {
         ("random", directory(dev, random)),
         ("randomize_va_space", line(dev, "2")),
         ("sched_rt_runtime_us", line(dev, "950000")),
-        ("seccomp", directory(dev, Tree::from([("actions_avail", line(dev, "kill_process errno allow"))]))),
+        (
+            "seccomp",
+            directory(
+                dev,
+                Tree::from([(
+                    "actions_avail",
+                    line(dev, "kill_process kill_thread trap errno trace log allow"),
+                )]),
+            ),
+        ),
         ("shmmax", line(dev, "18446744073692774399")),
         ("threads-max", line(dev, "8192")),
         ("unprivileged_userns_clone", line(dev, "0")),
