@@ -129,3 +129,8 @@ signal to a user 0
 fn filters_of_system_calls() {
     both("seccomp_filter");
 }
+
+#[test]
+fn processes_share_memory() {
+    both("company");
+}

@@ -37,6 +37,8 @@ fn keeper() -> Option<ThreadId> {
 
 /// Threads that the keeper shall start in a clean picoprocess.
 static STARTS: Mutex<VecDeque<Arc<Thread>>> = Mutex::new(VecDeque::new());
+/// Threads that the keeper shall end: they must, and have no host thread to do it on.
+static LENDERS: Mutex<VecDeque<Arc<Thread>>> = Mutex::new(VecDeque::new());
 /// A host child ended somewhere in the family: look whether one died without having said so.
 static LOOK_FOR_DEATHS: AtomicBool = AtomicBool::new(false);
 /// After the keeper has looked, it does so again on its own after [`DOZE`] nanoseconds, if there is reason to.
@@ -47,6 +49,14 @@ const DOZE: u64 = 50_000_000;
 /// there.
 pub fn start_clean(thread: Arc<Thread>) {
     STARTS.lock().push_back(thread);
+    if let Some(keeper) = keeper() {
+        host_thread::unpark(keeper);
+    }
+}
+
+/// Has the keeper end `thread`, which lent its host thread.
+pub fn end_lender(thread: Arc<Thread>) {
+    LENDERS.lock().push_back(thread);
     if let Some(keeper) = keeper() {
         host_thread::unpark(keeper);
     }
@@ -134,6 +144,11 @@ impl Kernel for Linux {
                 clone::start_process(&thread);
                 continue;
             }
+            let lender = LENDERS.lock().pop_front();
+            if let Some(thread) = lender {
+                exit::end_lender(&thread);
+                continue;
+            }
             if LOOK_FOR_DEATHS.swap(false, Ordering::SeqCst) {
                 exit::look_for_deaths();
                 IS_DOZING.store(true, Ordering::SeqCst);
@@ -178,6 +193,10 @@ impl Kernel for Linux {
             if thread.must_exit.load(Ordering::Acquire) != 0 {
                 exit::exit_thread(thread, frame);
                 return;
+            }
+            if thread.moves_out.swap(0, Ordering::SeqCst) != 0 {
+                start_clean(thread.clone());
+                host_thread::exit();
             }
             match signal::deliver(thread, frame) {
                 After::Continue if thread.must_exit.load(Ordering::Acquire) == 0 => return,

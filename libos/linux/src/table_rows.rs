@@ -61,7 +61,7 @@ syscalls! {
     53 socketpair: full crate::ipc::socket::calls::socketpair;
     54 setsockopt: full crate::ipc::socket::calls::setsockopt;
     55 getsockopt: full crate::ipc::socket::calls::getsockopt;
-    56 clone: partial crate::task::clone::clone "no namespaces, no CLONE_VM without CLONE_THREAD or CLONE_VFORK";
+    56 clone: partial crate::task::clone::clone "no namespaces; CLONE_SIGHAND between processes copies";
     57 fork: full crate::task::clone::fork;
     58 vfork: full crate::task::clone::vfork;
     59 execve: full crate::task::exec::execve;

@@ -2,7 +2,7 @@
 
 use super::info::Info;
 use super::queue::Added;
-use super::set::{STOPS, bit, sig};
+use super::set::{self, STOPS, bit, sig};
 use super::state::{self, flag};
 use crate::task::process::{self, Status};
 use crate::task::{Process, Thread, exit, resource};
@@ -158,15 +158,24 @@ pub fn post(process: &Arc<Process>, thread: Option<&Thread>, info: Info) -> Resu
         return Ok(());
     }
     signals.arrivals.wake();
-    match thread {
-        Some(thread) => thread.kick(),
-        None => {
-            if let Some(thread) = taker(process, signal) {
-                thread.kick();
-            }
-        }
+    let ends = match thread {
+        Some(thread) => tell(thread, signal),
+        None => taker(process, signal).is_some_and(|thread| tell(&thread, signal)),
+    };
+    if ends {
+        exit::end_process(process, Status::Killed(u8::try_from(signal).unwrap_or(0), false));
     }
     if added == Added::Bare { Err(Errno::EAGAIN) } else { Ok(()) }
+}
+
+/// Has a thread look at `signal`. `true`: the signal ends its process, and the thread cannot see to that because a vfork
+/// child runs on its host thread.
+fn tell(thread: &Thread, signal: u32) -> bool {
+    thread.kick();
+    thread.is_lent.load(Ordering::SeqCst) != 0
+        && thread.signals.blocked() & bit(signal) == 0
+        && thread.process.signals.action(signal).handler == state::DEFAULT
+        && set::default_action(signal) == set::Default::Terminate
 }
 
 /// Whether a signal that is ignored becomes pending all the same: it is blocked (it may be caught by the time it is

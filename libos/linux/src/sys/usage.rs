@@ -48,6 +48,9 @@ fn host_process(process: &Process) -> Option<u32> {
 /// What a process used so far, without its children.
 #[must_use]
 pub fn of_process(process: &Process) -> Usage {
+    if process.shares_memory.load(Ordering::Relaxed) != 0 && !process.has_ended() {
+        return of_threads(process);
+    }
     match host_process(process) {
         Some(number) => sample(number, 0),
         None => *process.used.lock(),
@@ -59,6 +62,16 @@ pub fn of_process(process: &Process) -> Usage {
 pub fn of_thread(thread: &Thread) -> Usage {
     let number = thread.host().map(|id: ThreadId| host_thread::host_ids(id).1);
     number.map_or_else(Usage::default, |number| sample(number, which::PER_THREAD))
+}
+
+/// What the threads of a process used that have not ended: its picoprocess runs others, too.
+fn of_threads(process: &Process) -> Usage {
+    let threads = process.state.lock().threads.clone();
+    threads.iter().map(|thread| of_thread(thread)).fold(Usage::default(), |sum, used| Usage {
+        user_ns: sum.user_ns.saturating_add(used.user_ns),
+        system_ns: sum.system_ns.saturating_add(used.system_ns),
+        ..sum
+    })
 }
 
 /// User time of a process by the host's ticks, which never runs backwards.
@@ -78,8 +91,9 @@ static ENDED: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
 
 /// The process ends now, in the picoprocess of the running thread: settles what it used.
 pub fn settle(process: &Process) {
-    let (number, _) = host_thread::host_ids(host_thread::current());
-    let used = sample(number, 0);
+    let (number, own) = host_thread::host_ids(host_thread::current());
+    let shares = process.shares_memory.load(Ordering::Relaxed) != 0;
+    let used = if shares { sample(own, which::PER_THREAD) } else { sample(number, 0) };
     *process.used.lock() = used;
     for (sum, part) in ENDED.iter().zip([used.user_ns, used.system_ns]) {
         sum.fetch_add(part, Ordering::Relaxed);

@@ -6,6 +6,8 @@
 //! - A *vfork* child runs on its parent's host thread, in the parent's memory, until it executes a program or exits;
 //!   the parent waits meanwhile, as vfork means it. A program that it executes starts in a clean picoprocess forked
 //!   from the keeper, so that the cost does not grow with the parent's size.
+//! - Any other child with `CLONE_VM` is a host thread in the picoprocess of its parent; a program that either of the two
+//!   executes starts in a clean one, too.
 
 use super::process::{self, ProcessState, Usage};
 use super::{FsContext, Limits, Process, Thread, exit, limits, resource};
@@ -47,6 +49,14 @@ pub struct Lender {
     thread: Arc<Thread>,
     frame: Frame,
     fs_base: u64,
+}
+
+impl Lender {
+    /// Whether this is the thread that lent.
+    #[must_use]
+    pub fn is(&self, thread: &Arc<Thread>) -> bool {
+        Arc::ptr_eq(&self.thread, thread)
+    }
 }
 
 /// Arguments of clone, whichever call they came by.
@@ -167,7 +177,7 @@ fn run(call: &mut Call<'_>, request: &Request) -> Result<u64> {
     } else if flags & (CLONE_VM | CLONE_VFORK) == CLONE_VM | CLONE_VFORK {
         lend(call, request)
     } else if flags & CLONE_VM != 0 {
-        Err(Errno::EINVAL)
+        share(call, request)
     } else {
         fork_process(call, request)
     }
@@ -285,6 +295,7 @@ fn copy_process(call: &Call<'_>, request: &Request, share_memory: bool) -> Resul
         files,
         fs,
         space: Mutex::new(space),
+        shares_memory: AtomicU32::new(0),
         signals,
         settings: crate::sys::ProcessSettings::default(),
         identity: Mutex::new(parent.identity.lock().clone()),
@@ -387,6 +398,27 @@ fn fork_process(call: &mut Call<'_>, request: &Request) -> Result<u64> {
     }
 }
 
+/// A process that shares the memory of its parent and runs beside it: a host thread of the same picoprocess.
+fn share(call: &mut Call<'_>, request: &Request) -> Result<u64> {
+    let fs = child_fs(call.thread, request)?;
+    let thread = copy_process(call, request, true)?;
+    thread.fs_base.store(fs, Ordering::Relaxed);
+    for process in [call.process(), &thread.process] {
+        process.shares_memory.store(1, Ordering::SeqCst);
+    }
+    let frame = child_frame(call.frame, request);
+    let started = set_tid_words(&thread, request)
+        .and_then(|()| give_pidfd(call, request, &thread))
+        .and_then(|()| host_thread::spawn(kernel::task_of(&thread), &frame, fs));
+    match started {
+        Ok(_) => Ok(u64::from(thread.tid)),
+        Err(errno) => {
+            abandon(&thread);
+            Err(errno)
+        }
+    }
+}
+
 /// With `CLONE_VFORK` the parent waits until its child executes a program or ends; only its own end stops it.
 fn wait_for_exec(parent: &Thread, child: &Process) {
     let place = child.changed.stand();
@@ -415,6 +447,10 @@ fn lend(call: &mut Call<'_>, request: &Request) -> Result<u64> {
         fs_base: call.thread.fs_base.load(Ordering::Relaxed),
     };
     thread.process.state.lock().vfork = Some(Box::new(lender));
+    call.thread.is_lent.store(1, Ordering::SeqCst);
+    if call.thread.must_exit.load(Ordering::SeqCst) != 0 {
+        kernel::end_lender(call.thread.clone());
+    }
     *call.frame = child_frame(call.frame, request);
     started(&thread, call.frame);
     let _ = host_thread::set_fs_base(fs);
@@ -426,6 +462,7 @@ fn lend(call: &mut Call<'_>, request: &Request) -> Result<u64> {
 /// the process runs on a host thread of its own.
 pub fn give_back(process: &Process, frame: &mut Frame) -> bool {
     let Some(lender) = process.state.lock().vfork.take() else { return false };
+    lender.thread.is_lent.store(0, Ordering::SeqCst);
     *frame = lender.frame;
     frame.rax = u64::from(process.pid);
     frame.call = u64::MAX;

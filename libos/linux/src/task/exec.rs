@@ -173,20 +173,41 @@ fn run(call: &mut Call<'_>, path: &[u8], first: usize) -> Result<u64> {
     let process = call.process().clone();
     let is_vfork = process.state.lock().vfork.is_some();
     if is_vfork {
-        *call.thread.pending_program.lock() = Some(Box::new(plan));
-        // Until its own picoprocess runs it has no host thread; signals wait.
-        call.thread.set_host_none();
-        // It leaves the memory of its parent now.
-        *process.space.lock() = Arc::default();
-        clone::give_back(&process, call.frame);
-        kernel::start_clean(call.thread.clone());
+        let thread = call.thread.clone();
+        leave_memory(&thread, plan);
+        if !clone::give_back(&process, call.frame) {
+            // The parent was killed meanwhile.
+            move_out(&thread);
+            return Ok(0);
+        }
+        kernel::start_clean(thread);
         return Ok(call.frame.rax);
     }
     let thread = become_only_thread(call.thread)?;
+    if process.shares_memory.load(Ordering::SeqCst) != 0 {
+        leave_memory(&thread, plan);
+        move_out(&thread);
+        return Ok(0);
+    }
     mem::reset_user_half();
     load_or_die(&thread, call.frame, &plan);
     // The dispatcher stores this as rax, which the psABI leaves undefined at the entry point.
     Ok(0)
+}
+
+/// A thread that executes `plan` leaves the memory that its process shares with another one.
+fn leave_memory(thread: &Thread, plan: Plan) {
+    *thread.pending_program.lock() = Some(Box::new(plan));
+    // Until its own picoprocess runs it has no host thread; signals wait.
+    thread.set_host_none();
+    *thread.process.space.lock() = Arc::default();
+}
+
+/// Ends the running host thread on the way out of the call, and has `thread`, which ran on it, go on in a clean
+/// picoprocess.
+fn move_out(thread: &Thread) {
+    thread.moves_out.store(1, Ordering::SeqCst);
+    host_thread::kick(host_thread::current());
 }
 
 /// Ends all other threads of the process; the caller becomes its main thread.
@@ -198,8 +219,7 @@ fn become_only_thread(thread: &Arc<Thread>) -> Result<Arc<Thread>> {
             return Err(Errno::ERESTARTSYS);
         }
         for other in state.threads.iter().filter(|t| !Arc::ptr_eq(t, thread)) {
-            other.must_exit.store(1, Ordering::Release);
-            other.kick();
+            exit::end_thread(other);
         }
     }
     let place = process.changed.stand();
@@ -283,6 +303,7 @@ fn load(thread: &Arc<Thread>, frame: &mut Frame, plan: &Plan) -> Result<()> {
     let process = &thread.process;
     let space = Arc::new(AddressSpace::default());
     *process.space.lock() = space.clone();
+    process.shares_memory.store(0, Ordering::SeqCst);
     process.limit_memory();
 
     let base = 0x5500_0000_0000 + (usize::try_from(random() & 0x0fff_ffff).unwrap_or(0) << 12);

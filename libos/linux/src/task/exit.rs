@@ -3,7 +3,7 @@
 use super::process::{self, Status};
 use super::{Process, Thread, clone};
 use crate::call::Call;
-use crate::{Result, signal, sys};
+use crate::{Result, kernel, signal, sys};
 use alloc::sync::{Arc, Weak};
 use core::sync::atomic::{AtomicU32, Ordering};
 use postern_abi::calls::notice;
@@ -66,11 +66,44 @@ pub fn end_process(process: &Arc<Process>, status: Status) {
     }
     state.stopped = false;
     for thread in &state.threads {
-        thread.must_exit.store(1, Ordering::Release);
-        thread.kick();
+        end_thread(thread);
     }
     drop(state);
     process.changed.wake();
+}
+
+/// Has a thread end before it enters app code again.
+pub fn end_thread(thread: &Arc<Thread>) {
+    thread.must_exit.store(1, Ordering::SeqCst);
+    thread.kick();
+    if thread.is_lent.load(Ordering::SeqCst) != 0 {
+        kernel::end_lender(thread.clone());
+    }
+}
+
+/// A thread that must end has lent its host thread to a vfork child: it ends without, and the child keeps the host
+/// thread. Called by the keeper.
+pub fn end_lender(thread: &Arc<Thread>) {
+    let is_borrower = |process: &Process| process.state.lock().vfork.as_ref().is_some_and(|l| l.is(thread));
+    let Some(borrower) = process::all().into_iter().find(|p| is_borrower(p)) else { return };
+    // The child may give it back at this moment; then the thread ends by itself.
+    let Some(lender) = borrower.state.lock().vfork.take_if(|l| l.is(thread)) else { return };
+    let process = &thread.process;
+    borrower.shares_memory.store(1, Ordering::SeqCst);
+    process.moved.take_over(&thread.moved);
+    let last = {
+        let mut state = process.state.lock();
+        state.threads.retain(|t| !Arc::ptr_eq(t, thread));
+        state.threads.is_empty()
+    };
+    drop(lender);
+    process::forget_thread(thread.tid);
+    if last {
+        finish_process(process, None);
+    } else {
+        signal::retarget(process, u64::MAX);
+        process.changed.wake();
+    }
 }
 
 /// Ends the running thread, and the process if it was the last. Returns only for a vfork child, whose host thread

@@ -10,6 +10,7 @@ pub mod resource {
     pub const FSIZE: usize = 1;
     pub const DATA: usize = 2;
     pub const STACK: usize = 3;
+    pub const RSS: usize = 5;
     pub const NPROC: usize = 6;
     pub const NOFILE: usize = 7;
     pub const MEMLOCK: usize = 8;

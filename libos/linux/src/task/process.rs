@@ -117,6 +117,8 @@ pub struct Process {
     pub fs: Arc<FsContext>,
     /// Memory map; replaced by exec.
     pub space: Mutex<Arc<AddressSpace>>,
+    /// Whether another process may have the same memory (`CLONE_VM`).
+    pub shares_memory: AtomicU32,
     /// Signal actions and pending signals.
     pub signals: ProcessSignals,
     /// What it set for itself: personality and the like.
@@ -337,6 +339,7 @@ pub fn initial(boot: &postern_abi::boot::Boot) -> Result<Arc<Thread>> {
         files: FdTable::new(),
         fs: Arc::new(fs),
         space: Mutex::new(Arc::new(AddressSpace::default())),
+        shares_memory: AtomicU32::new(0),
         signals: ProcessSignals::default(),
         settings: crate::sys::ProcessSettings::default(),
         identity: Mutex::new(identity),

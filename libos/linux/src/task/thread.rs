@@ -31,6 +31,10 @@ pub struct Thread {
     pub pending_program: Mutex<Option<alloc::boxed::Box<super::exec::Plan>>>,
     /// The thread must end before it enters app code again: the process exits or another thread executes a program.
     pub must_exit: AtomicU32,
+    /// 1 while a vfork child runs on its host thread.
+    pub is_lent: AtomicU32,
+    /// It goes on in a clean picoprocess, with its pending program; its host thread ends.
+    pub moves_out: AtomicU32,
     /// Bytes that it read and wrote.
     pub moved: Moved,
     host: AtomicU32,
@@ -91,6 +95,8 @@ impl Thread {
             set_child_tid: AtomicUsize::new(0),
             pending_program: Mutex::new(None),
             must_exit: AtomicU32::new(0),
+            is_lent: AtomicU32::new(0),
+            moves_out: AtomicU32::new(0),
             moved: Moved::default(),
             host: AtomicU32::new(u32::MAX),
         })

@@ -13,8 +13,13 @@ const WUNTRACED: u32 = 2;
 const WEXITED: u32 = 4;
 const WCONTINUED: u32 = 8;
 const WNOWAIT: u32 = 0x100_0000;
-/// `__WNOTHREAD`, `__WALL`, `__WCLONE`: every child is an ordinary one here.
-const IGNORED: u32 = 0xe000_0000;
+/// Children that do not send SIGCHLD when they end, instead of those that do.
+const WCLONE: u32 = 0x8000_0000;
+/// Both kinds.
+const WALL: u32 = 0x4000_0000;
+/// Children of the calling thread only, which is not told apart.
+const WNOTHREAD: u32 = 0x2000_0000;
+const KINDS: u32 = WCLONE | WALL | WNOTHREAD;
 
 /// Which children are meant.
 #[derive(Clone, Copy)]
@@ -46,7 +51,9 @@ fn take(parent: &Process, which: Which, options: u32) -> Result<Option<Found>> {
     let mut any = false;
     let mut found = None;
     for child in &state.children {
-        if !which.matches(child) {
+        let is_clone = child.exit_signal.load(Ordering::Relaxed) != signal::sig::CHLD;
+        let is_meant = options & WALL != 0 || is_clone == (options & WCLONE != 0);
+        if !is_meant || !which.matches(child) {
             continue;
         }
         any = true;
@@ -107,7 +114,7 @@ fn wait_for(call: &Call<'_>, which: Which, options: u32) -> Result<Option<Found>
 /// As the manual page says.
 pub fn wait4(call: &mut Call<'_>) -> Result<u64> {
     let (pid, status_at, options, usage_at) = (call.int(0), call.word(1), call.uint(2), call.word(3));
-    if options & !(WNOHANG | WUNTRACED | WCONTINUED | IGNORED) != 0 {
+    if options & !(WNOHANG | WUNTRACED | WCONTINUED | KINDS) != 0 {
         return Err(Errno::EINVAL);
     }
     let which = match pid {
@@ -149,7 +156,7 @@ pub fn write_usage(at: usize, used: &Usage) -> Result<()> {
 pub fn waitid(call: &mut Call<'_>) -> Result<u64> {
     let (kind, id, info_at, options, usage_at) =
         (call.uint(0), call.uint(1), call.word(2), call.uint(3), call.word(4));
-    let known = WNOHANG | WUNTRACED | WEXITED | WCONTINUED | WNOWAIT | IGNORED;
+    let known = WNOHANG | WUNTRACED | WEXITED | WCONTINUED | WNOWAIT | KINDS;
     if options & !known != 0 || options & (WEXITED | WUNTRACED | WCONTINUED) == 0 {
         return Err(Errno::EINVAL);
     }

@@ -66,7 +66,9 @@ const TEXTS: &[(&str, u32, Text)] = &[
     ("mountinfo", 0o444, |_| Ok(mount_info())),
     ("mounts", 0o444, |_| Ok(mounts())),
     ("oom_score", 0o444, |_| Ok(b"666\n".to_vec())),
-    ("personality", 0o400, |_| Ok(b"00000000\n".to_vec())),
+    ("personality", 0o400, |s| {
+        Ok(format!("{:08x}\n", s.process()?.settings.personality.load(Ordering::Relaxed)).into_bytes())
+    }),
     ("schedstat", 0o444, |s| Ok(format!("{} 0 0\n", s.used()?.total_ns()).into_bytes())),
     ("sessionid", 0o444, |_| Ok(b"4294967295".to_vec())),
     ("setgroups", 0o644, |_| Ok(b"allow\n".to_vec())),
@@ -76,7 +78,9 @@ const TEXTS: &[(&str, u32, Text)] = &[
     ("statm", 0o444, status::statm),
     ("status", 0o444, status::status),
     ("syscall", 0o400, |_| Ok(b"running\n".to_vec())),
-    ("timerslack_ns", 0o666, |_| Ok(b"50000\n".to_vec())),
+    ("timerslack_ns", 0o666, |s| {
+        Ok(format!("{}\n", s.thread()?.settings.timer_slack.load(Ordering::Relaxed)).into_bytes())
+    }),
     ("uid_map", 0o644, |_| Ok(b"         0          0 4294967295\n".to_vec())),
     ("wchan", 0o444, |_| Ok(b"0".to_vec())),
 ];

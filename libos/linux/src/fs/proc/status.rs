@@ -2,14 +2,15 @@
 
 use super::process::{Subject, comm};
 use crate::fs::device;
-use crate::task::Process;
 use crate::task::process::Status;
+use crate::task::{Process, resource};
 use crate::{Result, signal};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
 use core::sync::atomic::Ordering;
+use postern_pal::thread as host_thread;
 
 /// Clock ticks of 10 ms.
 fn ticks(nanoseconds: u64) -> u64 {
@@ -17,16 +18,20 @@ fn ticks(nanoseconds: u64) -> u64 {
 }
 
 /// State letter and word.
-fn state(process: &Process) -> (char, &'static str) {
+fn state(subject: &Subject, process: &Process) -> (char, &'static str) {
+    let thread = subject.thread().ok();
     let state = process.state.lock();
     if state.exit.is_some() {
-        ('Z', "zombie")
-    } else if state.stopped {
-        ('T', "stopped")
-    } else if crate::task::Thread::current().is_ok_and(|t| t.process.pid == process.pid) {
-        ('R', "running")
-    } else {
-        ('S', "sleeping")
+        return ('Z', "zombie");
+    }
+    if state.stopped {
+        return ('T', "stopped");
+    }
+    match thread {
+        // A vfork child has its place.
+        Some(thread) if thread.is_lent.load(Ordering::Relaxed) != 0 => ('D', "disk sleep"),
+        Some(thread) if thread.host().is_some_and(|host| !host_thread::is_parked(host)) => ('R', "running"),
+        _ => ('S', "sleeping"),
     }
 }
 
@@ -40,7 +45,7 @@ fn terminal(process: &Process) -> (u64, i64) {
 pub(super) fn stat(subject: &Subject) -> Result<Vec<u8>> {
     let process = subject.process()?;
     let name = comm(subject)?;
-    let (letter, _) = state(&process);
+    let (letter, _) = state(subject, &process);
     let (device, foreground) = terminal(&process);
     let used = subject.used()?;
     let children = *process.used_by_children.lock();
@@ -72,7 +77,10 @@ pub(super) fn stat(subject: &Subject) -> Result<Vec<u8>> {
     }
     // priority nice num_threads itrealvalue starttime vsize rss rsslim
     let start = ticks(process.started);
-    let _ = write!(out, " 20 0 {} 0 {start} {size} {} 18446744073709551615", threads.max(1), size / 4096);
+    let nice = subject.thread().map_or(0, |t| t.settings.nice.load(Ordering::Relaxed));
+    let resident = process.limits.soft(resource::RSS);
+    let _ = write!(out, " {} {nice} {} 0 {start}", 20 + nice, threads.max(1));
+    let _ = write!(out, " {size} {} {resident}", size / 4096);
     // startcode … wchan: addresses that are nobody's business, nswap cnswap
     out.push_str(" 0 0 0 0 0 0 0 0 0 0 0 0");
     // exit_signal processor rt_priority policy delayacct guest cguest
@@ -125,7 +133,7 @@ fn masks(subject: &Subject, process: &Arc<Process>) -> [u64; 5] {
 pub(super) fn status(subject: &Subject) -> Result<Vec<u8>> {
     let process = subject.process()?;
     let name = comm(subject)?;
-    let (letter, word) = state(&process);
+    let (letter, word) = state(subject, &process);
     let identity = process.identity.lock().clone();
     let threads = process.state.lock().threads.len();
     let size = process.space().size();
@@ -167,7 +175,8 @@ pub(super) fn status(subject: &Subject) -> Result<Vec<u8>> {
         let _ = writeln!(out, "VmData:\t{data:>8} kB\nVmStk:\t{stack:>8} kB\nVmSwap:\t       0 kB");
     }
     let _ = writeln!(out, "CoreDumping:\t0\nTHP_enabled:\t1\nThreads:\t{}", threads.max(1));
-    let _ = writeln!(out, "SigQ:\t0/31000\nSigPnd:\t{pending:016x}\nShdPnd:\t{shared:016x}");
+    let queue = process.limits.soft(resource::SIGPENDING);
+    let _ = writeln!(out, "SigQ:\t0/{queue}\nSigPnd:\t{pending:016x}\nShdPnd:\t{shared:016x}");
     let _ = writeln!(out, "SigBlk:\t{blocked:016x}\nSigIgn:\t{ignored:016x}\nSigCgt:\t{caught:016x}");
     let sets = &identity.capabilities;
     for (name, set) in [

@@ -250,7 +250,7 @@ fn settings(dev: u64, boot: &Boot, block: &'static [u8]) -> Arc<Node> {
             ),
         ),
         ("shmmax", line(dev, "18446744073692774399")),
-        ("threads-max", line(dev, "8192")),
+        ("threads-max", line(dev, format!("{}", tasks::count().1))),
         ("unprivileged_userns_clone", line(dev, "0")),
         ("version", line(dev, String::from_utf8_lossy(version))),
         ("yama", directory(dev, Tree::from([("ptrace_scope", line(dev, "1"))]))),
