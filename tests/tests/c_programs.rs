@@ -45,6 +45,11 @@ fn descriptors_over_sockets_and_epoll() {
 }
 
 #[test]
+fn the_loopback_of_both_families() {
+    both("loopback");
+}
+
+#[test]
 fn vfork_and_posix_spawn() {
     both("spawn");
 }

@@ -60,3 +60,9 @@ fn go() {
 fn ffmpeg() {
     language("ffmpeg", &[], "stream,h264");
 }
+
+#[test]
+#[ignore = "heavy: make programs"]
+fn glib() {
+    language("glib", &[], "gsettings 0");
+}

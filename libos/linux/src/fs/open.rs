@@ -48,18 +48,17 @@ pub fn ownership(process: &Process, dir: &Dentry, bits: u32) -> (u32, [u32; 2]) 
     (bits & 0o7777 & !umask, [uid, gid])
 }
 
-/// Checks that names may be added to or removed from `dir`.
+/// Checks that names may be added to or removed from `dir`. Permissions come before the mount: where the host's own
+/// files are read-only mounts, a program hears what it would hear of them outside.
 ///
 /// # Errors
-/// `EROFS`, `EACCES`, `ENOENT` for a directory that was removed.
+/// `EACCES`, `EROFS`, `ENOENT` for a directory that was removed.
 pub fn check_writable_directory(process: &Process, dir: &Dentry) -> Result<()> {
-    if dir.mount.read_only {
-        return Err(Errno::EROFS);
-    }
     if dir.is_deleted() {
         return Err(Errno::ENOENT);
     }
-    permission::check(process, &*dir.inode, permission::WRITE | permission::EXECUTE)
+    permission::check(process, &*dir.inode, permission::WRITE | permission::EXECUTE)?;
+    if dir.mount.read_only { Err(Errno::EROFS) } else { Ok(()) }
 }
 
 /// Opens `path`, seen from `base`, with open(2) flags `status` and creation mode `bits`.
@@ -191,12 +190,11 @@ fn finish(thread: &Thread, dentry: &Arc<Dentry>, status: u32, created: bool) -> 
     }
     let truncate = status & flags::O_TRUNC != 0 && kind == mode::S_IFREG && !created;
     if !created {
-        // As on a file system that is read-only itself, this comes before permissions.
+        let wanted = wanted(status) | if truncate { permission::WRITE } else { 0 };
+        permission::check(&thread.process, &*dentry.inode, wanted)?;
         if (writes || truncate) && dentry.mount.read_only && matches!(kind, mode::S_IFREG | mode::S_IFDIR) {
             return Err(Errno::EROFS);
         }
-        let wanted = wanted(status) | if truncate { permission::WRITE } else { 0 };
-        permission::check(&thread.process, &*dentry.inode, wanted)?;
     }
     let keep =
         status & !(flags::O_CREAT | flags::O_EXCL | flags::O_NOCTTY | flags::O_TRUNC | flags::O_CLOEXEC);

@@ -36,9 +36,7 @@ fn change_mode(call: &Call<'_>, dentry: &Arc<Dentry>, bits: u32) -> Result<u64> 
     if dentry.inode.kind() == mode::S_IFLNK {
         return Err(Errno::EOPNOTSUPP);
     }
-    if !dentry.mount.read_only {
-        permission::check_owner(call.process(), &*dentry.inode)?;
-    }
+    permission::check_owner(call.process(), &*dentry.inode)?;
     apply(dentry, &Change { mode: Some(bits & 0o7777), ..Change::default() })
 }
 
@@ -91,9 +89,6 @@ fn change_owner(call: &Call<'_>, dentry: &Arc<Dentry>, uid: u32, gid: u32) -> Re
     let [old_uid, old_gid] = dentry.inode.owner();
     let wanted = |id: u32| (id != u32::MAX).then_some(id);
     let (uid, gid) = (wanted(uid), wanted(gid));
-    if dentry.mount.read_only {
-        return Err(Errno::EROFS);
-    }
     {
         let identity = call.process().identity.lock();
         let is_owner = identity.fsuid == old_uid;
@@ -178,14 +173,14 @@ fn change_times(call: &Call<'_>, dentry: &Arc<Dentry>, times: Times) -> Result<u
     if atime[1] == UTIME_OMIT && mtime[1] == UTIME_OMIT {
         return Ok(0);
     }
-    if dentry.mount.read_only {
-        return Err(Errno::EROFS);
-    }
     let both_now = atime[1] == UTIME_NOW && mtime[1] == UTIME_NOW;
     match permission::check_owner(call.process(), &*dentry.inode) {
         // Whoever may write may set both to the present time.
         Err(_) if both_now => permission::check(call.process(), &*dentry.inode, permission::WRITE)?,
         checked => checked?,
+    }
+    if dentry.mount.read_only {
+        return Err(Errno::EROFS);
     }
     let value = |[seconds, nanos]: [i64; 2]| match nanos {
         UTIME_NOW => Some(now),

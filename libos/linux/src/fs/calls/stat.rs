@@ -148,16 +148,17 @@ fn check_access(call: &Call<'_>, dentry: &Arc<Dentry>, wanted: u32, flags: u32) 
     let bits = dentry.inode.mode();
     let kind = bits & mode::S_IFMT;
     let data = matches!(kind, mode::S_IFREG | mode::S_IFDIR | mode::S_IFLNK);
-    if wanted & permission::WRITE != 0 && dentry.mount.read_only && data {
-        return Err(Errno::EROFS);
-    }
     let identity = call.process().identity.lock();
     let who = if flags & AT_EACCESS != 0 {
         Who { uid: identity.fsuid, gid: identity.fsgid, groups: &identity.groups }
     } else {
         Who { uid: identity.uid, gid: identity.gid, groups: &identity.groups }
     };
-    if permission::is_allowed(&who, bits, dentry.inode.owner(), wanted) { Ok(0) } else { Err(Errno::EACCES) }
+    if !permission::is_allowed(&who, bits, dentry.inode.owner(), wanted) {
+        return Err(Errno::EACCES);
+    }
+    let refused = wanted & permission::WRITE != 0 && dentry.mount.read_only && data;
+    if refused { Err(Errno::EROFS) } else { Ok(0) }
 }
 
 fn access_at(call: &Call<'_>, fd: i32, path_at: usize, wanted: u32, flags: u32) -> Result<u64> {

@@ -246,6 +246,8 @@ impl Options {
             so::DEBUG | so::PRIORITY | so::MARK | so::BUSY_POLL => 0,
             so::INCOMING_CPU => -1,
             so::BINDTODEVICE => return Ok(Vec::new()),
+            // Only who is in the family of UNIX has a peer of this machine: nobody, by `pid`, `uid` and `gid`.
+            so::PEERCRED => return Ok([0, u32::MAX, u32::MAX].map(u32::to_ne_bytes).concat()),
             so::REUSEADDR
             | so::DONTROUTE
             | so::BROADCAST
