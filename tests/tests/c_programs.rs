@@ -60,6 +60,11 @@ fn ptys_and_job_control() {
 }
 
 #[test]
+fn posix_message_queues() {
+    both("mqueue");
+}
+
+#[test]
 fn inotify_and_file_locks() {
     both("watch");
 }

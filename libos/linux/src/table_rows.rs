@@ -245,12 +245,12 @@ syscalls! {
     237 mbind: full crate::sys::system::accept;
     238 set_mempolicy: full crate::sys::system::accept;
     239 get_mempolicy: partial crate::sys::system::get_mempolicy "one node with the default policy";
-    240 mq_open: refused ENOSYS "not there";
-    241 mq_unlink: refused ENOSYS "not there";
-    242 mq_timedsend: refused ENOSYS "not there";
-    243 mq_timedreceive: refused ENOSYS "not there";
-    244 mq_notify: refused ENOSYS "not there";
-    245 mq_getsetattr: refused ENOSYS "not there";
+    240 mq_open: full crate::ipc::mqueue::mq_open;
+    241 mq_unlink: full crate::ipc::mqueue::mq_unlink;
+    242 mq_timedsend: full crate::ipc::mqueue::mq_timedsend;
+    243 mq_timedreceive: full crate::ipc::mqueue::mq_timedreceive;
+    244 mq_notify: full crate::ipc::mqueue::mq_notify;
+    245 mq_getsetattr: full crate::ipc::mqueue::mq_getsetattr;
     246 kexec_load: refused EPERM "needs privileges that apps do not have";
     247 waitid: full crate::task::wait::waitid;
     248 add_key: refused ENOSYS "not there";

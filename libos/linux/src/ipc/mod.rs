@@ -10,6 +10,7 @@ pub mod epoll;
 pub mod eventfd;
 pub mod host_stream;
 pub mod inet;
+pub mod mqueue;
 pub mod pipe;
 pub mod poll;
 pub mod poller;

@@ -13,6 +13,7 @@ pub mod code {
     pub const USER: i32 = 0;
     pub const KERNEL: i32 = 0x80;
     pub const TIMER: i32 = -2;
+    pub const MESSAGE: i32 = -3;
     pub const TKILL: i32 = -6;
     pub const SEGV_MAPERR: i32 = 1;
     pub const SYS_SECCOMP: i32 = 1;
@@ -73,6 +74,14 @@ impl Info {
     pub fn timer(signal: u32, id: u32, value: u64) -> Self {
         let mut info = Self::new(signal, code::TIMER);
         info.0[4] = id;
+        info.set_long(6, value);
+        info
+    }
+
+    /// A message of `sender` arrived in a queue for which this value was given to mq_notify.
+    #[must_use]
+    pub fn message(signal: u32, sender: &Process, value: u64) -> Self {
+        let mut info = Self::from_process(signal, code::MESSAGE, sender);
         info.set_long(6, value);
         info
     }

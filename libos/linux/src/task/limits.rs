@@ -16,6 +16,7 @@ pub mod resource {
     pub const MEMLOCK: usize = 8;
     pub const AS: usize = 9;
     pub const SIGPENDING: usize = 11;
+    pub const MSGQUEUE: usize = 12;
     pub const NICE: usize = 13;
     pub const RTPRIO: usize = 14;
 }

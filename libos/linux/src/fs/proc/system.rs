@@ -4,6 +4,7 @@ use super::{ROOT, texts};
 use crate::Result;
 use crate::fs::random;
 use crate::fs::synthetic::{Body, Node, Tree};
+use crate::ipc::mqueue;
 use crate::sys::load;
 use crate::task::process as tasks;
 use alloc::borrow::Cow;
@@ -260,10 +261,19 @@ fn settings(dev: u64, boot: &Boot, block: &'static [u8]) -> Arc<Node> {
         ("max_user_instances", line(dev, "128")),
         ("max_user_watches", line(dev, "65536")),
     ]);
+    let number = |value: u64| line(dev, format!("{value}"));
+    let mqueue = Tree::from([
+        ("msg_default", number(mqueue::MAX_MESSAGES)),
+        ("msg_max", number(mqueue::MAX_MESSAGES)),
+        ("msgsize_default", number(mqueue::MAX_SIZE)),
+        ("msgsize_max", number(mqueue::MAX_SIZE)),
+        ("queues_max", number(u64::from(mqueue::MAX_QUEUES))),
+    ]);
     let fs = Tree::from([
         ("file-max", line(dev, "1048576")),
         ("file-nr", line(dev, "0\t0\t1048576")),
         ("inotify", directory(dev, inotify)),
+        ("mqueue", directory(dev, mqueue)),
         ("nr_open", line(dev, "1048576")),
         ("pipe-max-size", line(dev, "1048576")),
         ("protected_hardlinks", line(dev, "0")),

@@ -277,6 +277,20 @@ impl NetlinkSocket {
         }))
     }
 
+    /// Puts a message of the kernel into the socket.
+    ///
+    /// # Errors
+    /// `ENOBUFS` if it is full.
+    pub fn deliver(&self, mut message: Vec<u8>) -> Result<()> {
+        let from = Some(Arc::from(address(0, 0)));
+        let credentials = Some(Credentials { pid: 0, uid: 0, gid: 0 });
+        let mut attachment = Attachment { from, credentials, ..Attachment::default() };
+        match self.inbox.put(&mut message, &mut attachment, &self.queue) {
+            Some(_) => Ok(()),
+            None => Err(Errno::ENOBUFS),
+        }
+    }
+
     fn port(&self, thread: &Thread) -> u32 {
         let port = self.port.load(Ordering::Relaxed);
         if port != 0 {
@@ -354,13 +368,8 @@ impl SocketOps for NetlinkSocket {
                 family: rest.get(HEADER).filter(|_| len > HEADER).copied().unwrap_or(0),
                 index: if len >= HEADER + 8 { word(rest, HEADER + 4) } else { 0 },
             };
-            for mut message in answer(&request, header, port) {
-                let from = Some(Arc::from(address(0, 0)));
-                let credentials = Some(Credentials { pid: 0, uid: 0, gid: 0 });
-                let mut attachment = Attachment { from, credentials, ..Attachment::default() };
-                if self.inbox.put(&mut message, &mut attachment, &self.queue).is_none() {
-                    return Err(Errno::ENOBUFS);
-                }
+            for message in answer(&request, header, port) {
+                self.deliver(message)?;
             }
             rest = rest.get(len.next_multiple_of(4)..).unwrap_or(&[]);
         }
