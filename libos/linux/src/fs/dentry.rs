@@ -459,11 +459,11 @@ impl Names {
 
     /// Takes out the dentries that were not found to be right at the time `now`: others removed or replaced them.
     fn take_older(&mut self, now: u64) -> Vec<Arc<Dentry>> {
-        let is_older = |_: &Box<[u8]>, child: &mut Child| match child {
+        let is_older = |child: &Child| match child {
             Child::Present(dentry) => !dentry.is_mount_root() && dentry.checked.load(Ordering::Relaxed) < now,
             Child::Absent(_) => false,
         };
-        let taken = self.map.extract_if(is_older).map(|(_, child)| child);
+        let taken = self.map.extract_if(|_, child| is_older(child)).map(|(_, child)| child);
         taken.filter_map(|c| if let Child::Present(dentry) = c { Some(dentry) } else { None }).collect()
     }
 

@@ -67,7 +67,7 @@ mod tests {
         let mut records = Vec::new();
         for (ino, name) in names.iter().enumerate() {
             let attributes = Attributes { ino: ino as u64, ..Attributes::default() };
-            let record = Record { attributes, name_len: name.len() as u32, reserved: 0 };
+            let record = Record { attributes, name_len: u32::try_from(name.len()).unwrap(), reserved: 0 };
             let end = records.len() + record_len(name.len());
             records.extend_from_slice(record.as_bytes());
             records.extend_from_slice(name.as_bytes());
