@@ -5,8 +5,10 @@
 //! keeps trapping, which is slower and just as right. Two forms are replaced, both without changing the meaning of any
 //! instruction that another thread may be about to execute:
 //!
-//! 1. `mov eax, NUMBER; syscall`: the five bytes of the `mov` become a jump to a trampoline, which does the `mov` and
-//!    enters the library OS. The `syscall` behind it stays, for a thread that stands there or jumps there.
+//! 1. `mov eax, NUMBER; …; syscall`, where everything between the two runs straight on (as in libc, where the compiler
+//!    puts the loading of arguments there): the five bytes of the `mov` become a jump to a trampoline, which does the
+//!    `mov` and a copy of what follows it, and enters the library OS. What follows stays too, with the `syscall`, for a
+//!    thread that stands there or jumps there. The `mov` may have another target: it is only known by its number.
 //! 2. Any other `syscall`, if the code behind it, followed from instruction to instruction, ends in a return or jump
 //!    with at least five bytes of padding after it, within reach of a short jump: the two bytes of the `syscall` become
 //!    a short jump to the padding, which gets a jump to the trampoline.
@@ -27,8 +29,15 @@ use postern_pal::frame::Frame;
 use postern_pal::mem::{self, bits};
 use postern_pal::user;
 
-/// Bytes of a trampoline.
-const TRAMPOLINE: usize = 32;
+/// Bytes between the `mov` of a call's number and its `syscall` that are copied at most.
+const MAX_BETWEEN: usize = 32;
+/// Bytes of the longest trampoline.
+const MAX_TRAMPOLINE: usize = 64;
+/// How many readings of the code before a call are asked where instructions begin: more than three of four that make
+/// sense must agree.
+const BEGINNINGS: usize = 12;
+/// Bytes before a `syscall` that are looked at.
+const LOOK_BACK: usize = 5 + MAX_BETWEEN + 4 * BEGINNINGS;
 /// How far a 32-bit displacement is trusted to reach.
 const REACH: usize = 0x7000_0000;
 
@@ -131,13 +140,13 @@ fn patch(thread: &Thread, space: &AddressSpace, site: usize, number: u64) -> Res
     if code != [0x0f, 0x05] {
         return Err(Errno::EINVAL);
     }
-    if let Some(first) = move_before(area.start, site, number) {
-        let trampoline = space.trampoline(&mut pools, site, Some(number), site + 2)?;
+    if let Some((first, lead)) = lead_in(area.start, site, number) {
+        let trampoline = space.trampoline(&mut pools, site, first, &lead)?;
         let jump = near_jump(first, trampoline)?;
         return space.while_unchanged(&area, || replace(thread, space, area.prot, first, &jump));
     }
     let target = find_padding(site, area.end)?;
-    let trampoline = space.trampoline(&mut pools, site, None, site + 2)?;
+    let trampoline = space.trampoline(&mut pools, site, site, &[])?;
     let jump = near_jump(target, trampoline)?;
     let delta = i8::try_from(target.cast_signed() - (site + 2).cast_signed()).map_err(|_| Errno::ERANGE)?;
     space.while_unchanged(&area, || {
@@ -150,15 +159,82 @@ fn patch(thread: &Thread, space: &AddressSpace, site: usize, number: u64) -> Res
     })
 }
 
-/// The address of a `mov eax, number` right before the site.
-fn move_before(start: usize, site: usize, number: u64) -> Option<usize> {
-    let first = site.checked_sub(5).filter(|first| *first > start)?;
-    let mut bytes = [0u8; 6];
-    user::read_bytes(first - 1, &mut bytes).ok()?;
-    let [before, opcode, immediate @ ..] = bytes;
-    let value = u64::from(u32::from_le_bytes(immediate));
-    // A REX prefix would make it another register; a byte that only looks like one is not worth the risk.
-    (opcode == 0xb8 && value == number && !(0x40..0x50).contains(&before)).then_some(first)
+/// The code from a `mov` of `number` to the site, and where it begins.
+fn lead_in(area_start: usize, site: usize, number: u64) -> Option<(usize, Vec<u8>)> {
+    let mut code = alloc::vec![0u8; LOOK_BACK.min(site - area_start)];
+    let start = site - code.len();
+    user::read_bytes(start, &mut code).ok()?;
+    let at = lead_in_of(&code, start as u64, number)?;
+    Some((start + at, code.split_off(at)))
+}
+
+/// The place in `code`, which begins at `start` and ends where a `syscall` stands, of a `mov` of `number` to a 32-bit
+/// register, if all behind it runs straight to the `syscall`.
+fn lead_in_of(code: &[u8], start: u64, number: u64) -> Option<usize> {
+    let is_move = |at: usize| {
+        let Some(&[before, opcode, a, b, c, d]) = code.get(at - 1..at + 5) else { return false };
+        // A REX prefix would make it another register; a byte that only looks like one is not worth the risk.
+        (0xb8..0xc0).contains(&opcode)
+            && u64::from(u32::from_le_bytes([a, b, c, d])) == number
+            && !(0x40..0x50).contains(&before)
+    };
+    let last = code.len().checked_sub(5)?;
+    let at = (last.saturating_sub(MAX_BETWEEN).max(1)..=last).rev().find(|at| is_move(*at))?;
+    if at == last {
+        return (code.get(at) == Some(&0xb8)).then_some(at);
+    }
+    let runs_straight_on = straight(code.get(at..)?, start + at as u64);
+    // The same bytes may be part of other instructions: readings that begin earlier must come to them as well. They
+    // fall into step with the code after a few instructions, wherever they begin.
+    let readings = (0..at.min(BEGINNINGS)).filter_map(|begin| reaches(code.get(begin..)?, at - begin));
+    let (all, in_step) = readings.fold((0, 0), |(all, step), reached| (all + 1, step + usize::from(reached)));
+    (runs_straight_on && at >= 2 * BEGINNINGS && in_step * 4 > all * 3).then_some(at)
+}
+
+/// Whether `code` consists of instructions that run one after the other and can be copied elsewhere.
+fn straight(code: &[u8], start: u64) -> bool {
+    let mut decoder = Decoder::with_ip(64, code, start, DecoderOptions::NONE);
+    let mut instruction = Instruction::default();
+    while decoder.can_decode() {
+        decoder.decode_out(&mut instruction);
+        if instruction.is_invalid() || instruction.flow_control() != FlowControl::Next {
+            return false;
+        }
+    }
+    true
+}
+
+/// Whether an instruction begins at `at` if `code` is read from its beginning; `None` if it makes no sense then.
+fn reaches(code: &[u8], at: usize) -> Option<bool> {
+    let mut decoder = Decoder::new(64, code, DecoderOptions::NONE);
+    let mut instruction = Instruction::default();
+    while decoder.position() < at {
+        decoder.decode_out(&mut instruction);
+        if instruction.is_invalid() {
+            return None;
+        }
+    }
+    Some(decoder.position() == at)
+}
+
+/// Makes `code`, which was written for the address `from`, right for the address `to`: addresses relative to the
+/// instruction are the only thing that changes.
+fn move_code(code: &mut [u8], from: usize, to: usize) -> Result<()> {
+    let original = code.to_vec();
+    let mut decoder = Decoder::with_ip(64, &original, from as u64, DecoderOptions::NONE);
+    let mut instruction = Instruction::default();
+    let moved = i32::try_from(to.cast_signed() - from.cast_signed()).map_err(|_| Errno::ERANGE)?;
+    while decoder.can_decode() {
+        let begin = decoder.position();
+        decoder.decode_out(&mut instruction);
+        if !instruction.is_ip_rel_memory_operand() {
+            continue;
+        }
+        let at = begin + decoder.get_constant_offsets(&instruction).displacement_offset();
+        let field = code.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<4>()).ok_or(Errno::EINVAL)?;
+        *field = i32::from_le_bytes(*field).checked_sub(moved).ok_or(Errno::ERANGE)?.to_le_bytes();
+    }
+    Ok(())
 }
 
 /// Follows the code behind the site to padding that a short jump reaches.
@@ -264,24 +340,17 @@ fn replace(thread: &Thread, space: &AddressSpace, prot: u32, at: usize, new: &[u
 }
 
 impl AddressSpace {
-    /// A trampoline near `site` that enters the library OS and continues at `back`, with `number` in eax if given.
-    fn trampoline(
-        &self,
-        pools: &mut Vec<Pool>,
-        site: usize,
-        number: Option<u64>,
-        back: usize,
-    ) -> Result<usize> {
-        let mut code: Vec<u8> = Vec::with_capacity(TRAMPOLINE);
-        if let Some(number) = number {
-            code.push(0xb8); // mov eax, number
-            code.extend(u32::try_from(number).map_err(|_| Errno::EINVAL)?.to_le_bytes());
-        }
+    /// A trampoline near `site` that runs `lead`, which stood at `from`, enters the library OS and continues behind the
+    /// site.
+    fn trampoline(&self, pools: &mut Vec<Pool>, site: usize, from: usize, lead: &[u8]) -> Result<usize> {
+        let mut code: Vec<u8> = Vec::with_capacity(MAX_TRAMPOLINE);
+        code.extend(lead);
         code.extend([0x48, 0xb9]); // movabs rcx, back
-        code.extend((back as u64).to_le_bytes());
+        code.extend((site as u64 + 2).to_le_bytes());
         code.extend([0xff, 0x25, 0, 0, 0, 0]); // jmp [rip]
         code.extend((entry_address() as u64).to_le_bytes());
-        let near = |pool: &Pool| pool.base.abs_diff(site) < REACH && pool.used + TRAMPOLINE <= PAGE;
+        let size = code.len().next_multiple_of(16);
+        let near = |pool: &Pool| pool.base.abs_diff(site) < REACH && pool.used + size <= PAGE;
         let pool = match pools.iter_mut().find(|pool| near(pool)) {
             Some(pool) => pool,
             None => {
@@ -291,13 +360,15 @@ impl AddressSpace {
             }
         };
         let at = pool.base + pool.used;
+        let (lead, _) = code.split_at_mut_checked(lead.len()).ok_or(Errno::EINVAL)?;
+        move_code(lead, from, at)?;
         let prot = bits::PROT_READ | bits::PROT_EXEC;
         // Other threads may run earlier trampolines of the page: it stays executable while it is written.
         mem::protect(pool.base, PAGE, prot | bits::PROT_WRITE)?;
         let written = user::write_bytes(at, &code);
         mem::protect(pool.base, PAGE, prot)?;
         written?;
-        pool.used += TRAMPOLINE;
+        pool.used += size;
         Ok(at)
     }
 
@@ -336,6 +407,63 @@ mod tests {
             0x48, 0x3d, 0, 0xf0, 0xff, 0xff, 0x77, 0x01, 0xc3, 0xf7, 0xd8, 0xc3, 0x66, 0x90, 0x0f, 0x1f, 0x00,
         ];
         assert_eq!(padding_in(&code, 0x1000), Some(0x100c));
+    }
+
+    /// `mov ecx, ecx` (harmless code of two bytes) before `code`.
+    fn after_other_code(code: &[u8]) -> Vec<u8> {
+        [[0x89, 0xc9].repeat(24).as_slice(), code].concat()
+    }
+
+    #[test]
+    fn code_that_runs_straight_to_a_call_is_found() {
+        // mov eax, 14
+        assert_eq!(lead_in_of(&after_other_code(&[0xb8, 14, 0, 0, 0]), 0x1000, 14), Some(48));
+        assert_eq!(lead_in_of(&[0x90, 0xb8, 14, 0, 0, 0], 0x1000, 14), Some(1));
+        // mov eax, 14; lea rsi, [rip + 0x1178dd]
+        let with_argument = [0xb8, 14, 0, 0, 0, 0x48, 0x8d, 0x35, 0xdd, 0x78, 0x11, 0];
+        assert_eq!(lead_in_of(&after_other_code(&with_argument), 0x1000, 14), Some(48));
+        assert_eq!(lead_in_of(&after_other_code(&with_argument), 0x1000, 15), None);
+        // mov edx, 60; xor edi, edi; mov eax, edx
+        let other_register = [0xba, 60, 0, 0, 0, 0x31, 0xff, 0x89, 0xd0];
+        assert_eq!(lead_in_of(&after_other_code(&other_register), 0x1000, 60), Some(48));
+    }
+
+    #[test]
+    fn readings_fall_into_step() {
+        // Calls, jumps and moves of all lengths before `mov edx, 60; nop; xor edi, edi; mov eax, edx`; the first two bytes
+        // are the end of another instruction.
+        let code = [
+            0x11, 0x00, 0xe8, 0x6a, 0x62, 0xff, 0xff, 0x48, 0x89, 0xdf, 0xe8, 0xd2, 0xce, 0xff, 0xff, 0xe9,
+            0x4c, 0xfd, 0xff, 0xff, 0x48, 0x8b, 0x44, 0x24, 0x08, 0x48, 0x8b, 0xb8, 0x40, 0x06, 0x00, 0x00,
+            0xff, 0x90, 0x38, 0x06, 0x00, 0x00, 0xe9, 0x28, 0xfe, 0xff, 0xff, 0x31, 0xf6, 0x83, 0xe8, 0x01,
+            0x0f, 0x8f, 0x96, 0x00, 0x00, 0x00, 0xba, 0x3c, 0x00, 0x00, 0x00, 0x66, 0x90, 0x31, 0xff, 0x89,
+            0xd0,
+        ];
+        assert_eq!(lead_in_of(&code, 0x1000, 60), Some(54));
+    }
+
+    #[test]
+    fn code_that_may_be_something_else_is_left_alone() {
+        // mov r8d, 14
+        assert_eq!(lead_in_of(&after_other_code(&[0x41, 0xb8, 14, 0, 0, 0]), 0x1000, 14), None);
+        // mov eax, 14; jz +0
+        assert_eq!(lead_in_of(&after_other_code(&[0xb8, 14, 0, 0, 0, 0x74, 0]), 0x1000, 14), None);
+        // mov eax, 14; call +0
+        assert_eq!(lead_in_of(&after_other_code(&[0xb8, 14, 0, 0, 0, 0xe8, 0, 0, 0, 0]), 0x1000, 14), None);
+        // lea rsi, [rax + 0xeb8]; add [rax], al: the bytes of a mov, but inside other instructions.
+        let inside = [0x48, 0x8d, 0xb0, 0xb8, 14, 0, 0, 0, 0, 0x31, 0xff];
+        assert_eq!(lead_in_of(&after_other_code(&inside), 0x1000, 14), None);
+        // Too little code before it to be sure.
+        assert_eq!(lead_in_of(&[0x90, 0xb8, 14, 0, 0, 0, 0x31, 0xff], 0x1000, 14), None);
+    }
+
+    #[test]
+    fn moved_code_reaches_the_same_addresses() {
+        // xor edi, edi; lea rsi, [rip + 0x100]
+        let mut code = [0x31, 0xff, 0x48, 0x8d, 0x35, 0, 1, 0, 0];
+        move_code(&mut code, 0x2000, 0x1f80).unwrap();
+        assert_eq!(code, [0x31, 0xff, 0x48, 0x8d, 0x35, 0x80, 1, 0, 0]);
+        assert!(move_code(&mut code, 0x2000, 0x2000 + (1 << 40)).is_err());
     }
 
     #[test]
