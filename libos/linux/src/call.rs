@@ -1,5 +1,6 @@
 //! One system call being handled: who asks, and with what.
 
+use crate::fs::OpenFile;
 use crate::task::{Process, Thread};
 use crate::{Errno, Result};
 use alloc::sync::Arc;
@@ -75,9 +76,18 @@ impl Call<'_> {
     /// The open file of descriptor argument `index`.
     ///
     /// # Errors
+    /// `EBADF`, also for one opened with `O_PATH`.
+    #[inline]
+    pub fn file(&self, index: usize) -> Result<Arc<OpenFile>> {
+        self.any_file(index).and_then(OpenFile::more_than_path)
+    }
+
+    /// As [`Call::file`] for the calls that take descriptors opened with `O_PATH` as well.
+    ///
+    /// # Errors
     /// `EBADF`.
     #[inline]
-    pub fn file(&self, index: usize) -> Result<Arc<crate::fs::OpenFile>> {
+    pub fn any_file(&self, index: usize) -> Result<Arc<OpenFile>> {
         self.process().files.get(self.int(index))
     }
 
@@ -86,11 +96,7 @@ impl Call<'_> {
     /// # Errors
     /// `EBADF`; those of `f`.
     #[inline]
-    pub fn with_file<R>(
-        &self,
-        index: usize,
-        f: impl FnOnce(&Arc<crate::fs::OpenFile>) -> Result<R>,
-    ) -> Result<R> {
+    pub fn with_file<R>(&self, index: usize, f: impl FnOnce(&Arc<OpenFile>) -> Result<R>) -> Result<R> {
         self.process().files.with_file(self.int(index), f)
     }
 }

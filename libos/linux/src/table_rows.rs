@@ -281,9 +281,9 @@ syscalls! {
     273 set_robust_list: full crate::sys::futex::set_robust_list;
     274 get_robust_list: full crate::sys::futex::get_robust_list;
     275 splice: partial crate::fs::calls::transfer::splice "copies";
-    276 tee: refused ENOSYS "not there";
+    276 tee: full crate::fs::calls::transfer::tee;
     277 sync_file_range: partial crate::fs::calls::space::sync_file_range "accepted without effect";
-    278 vmsplice: refused ENOSYS "not there";
+    278 vmsplice: full crate::fs::calls::vector::vmsplice;
     279 move_pages: refused ENOSYS "not there";
     280 utimensat: full crate::fs::calls::attribute::utimensat;
     281 epoll_pwait: full crate::ipc::epoll::epoll_pwait;

@@ -328,16 +328,25 @@ impl OpenFile {
         self.status.store(keep | (status & flags::SETTABLE), Ordering::Relaxed);
     }
 
-    /// Whether reading is allowed.
+    /// The file, unless it was opened with `O_PATH`.
+    ///
+    /// # Errors
+    /// `EBADF`.
+    #[inline]
+    pub fn more_than_path(self: Arc<Self>) -> Result<Arc<Self>> {
+        if self.status() & flags::O_PATH == 0 { Ok(self) } else { Err(Errno::EBADF) }
+    }
+
+    /// Whether reading is allowed. Access mode 3 allows nothing, as open(2) says.
     #[must_use]
     pub fn is_readable(&self) -> bool {
-        self.status() & flags::O_ACCMODE != flags::O_WRONLY && self.status() & flags::O_PATH == 0
+        matches!(self.status() & (flags::O_ACCMODE | flags::O_PATH), 0 | flags::O_RDWR)
     }
 
     /// Whether writing is allowed.
     #[must_use]
     pub fn is_writable(&self) -> bool {
-        self.status() & flags::O_ACCMODE != 0 && self.status() & flags::O_PATH == 0
+        matches!(self.status() & (flags::O_ACCMODE | flags::O_PATH), flags::O_WRONLY | flags::O_RDWR)
     }
 
     /// Whether it must not block.
@@ -351,15 +360,15 @@ impl OpenFile {
     /// # Errors
     /// As read(2) and pread(2).
     pub fn read(&self, thread: &Thread, sink: &mut Sink<'_>, offset: Option<u64>) -> Result<usize> {
+        let is_seekable = self.ops.is_seekable();
+        if offset.is_some() && !is_seekable && self.status() & flags::O_PATH == 0 {
+            return Err(Errno::ESPIPE);
+        }
         if !self.is_readable() {
             return Err(Errno::EBADF);
         }
-        if !self.ops.is_seekable() {
-            return if offset.is_some() {
-                Err(Errno::ESPIPE)
-            } else {
-                self.ops.read(thread, self, sink, None)
-            };
+        if !is_seekable {
+            return self.ops.read(thread, self, sink, None);
         }
         if let Some(offset) = offset {
             return self.ops.read(thread, self, sink, Some(offset));
@@ -375,15 +384,15 @@ impl OpenFile {
     /// # Errors
     /// As write(2) and pwrite(2).
     pub fn write(&self, thread: &Thread, source: &mut Source<'_>, offset: Option<u64>) -> Result<usize> {
+        let is_seekable = self.ops.is_seekable();
+        if offset.is_some() && !is_seekable && self.status() & flags::O_PATH == 0 {
+            return Err(Errno::ESPIPE);
+        }
         if !self.is_writable() {
             return Err(Errno::EBADF);
         }
-        if !self.ops.is_seekable() {
-            return if offset.is_some() {
-                Err(Errno::ESPIPE)
-            } else {
-                self.ops.write(thread, self, source, None)
-            };
+        if !is_seekable {
+            return self.ops.write(thread, self, source, None);
         }
         let append = self.status() & flags::O_APPEND != 0;
         if let Some(offset) = offset {

@@ -97,6 +97,7 @@ struct Inotify {
     state: Mutex<State>,
     readable: WaitQueue,
     ino: u64,
+    created: [i64; 2],
 }
 
 /// Watches by inode.
@@ -285,7 +286,7 @@ impl FileOps for Inotify {
     }
 
     fn metadata(&self) -> Result<Metadata> {
-        Ok(ipc::anonymous_metadata(ipc::DEV_ANONYMOUS, self.ino, 0o600, [0; 2], [0; 2]))
+        Ok(ipc::anonymous_metadata(ipc::DEV_ANONYMOUS, self.ino, 0o600, self.created, [0; 2]))
     }
 
     fn ioctl(&self, _: &Thread, _: &OpenFile, request: u32, argument: usize) -> Result<u64> {
@@ -319,7 +320,12 @@ fn make(call: &Call<'_>, status: u32) -> Result<u64> {
     if status & !(flags::O_NONBLOCK | flags::O_CLOEXEC) != 0 {
         return Err(Errno::EINVAL);
     }
-    let instance = Inotify { state: Mutex::default(), readable: WaitQueue::new(), ino: ipc::next_inode() };
+    let instance = Inotify {
+        state: Mutex::default(),
+        readable: WaitQueue::new(),
+        ino: ipc::next_inode(),
+        created: ipc::time_of_day(),
+    };
     let file = OpenFile::new(Arc::new(instance), status & flags::O_NONBLOCK);
     let fd = call.process().add_file(file, status & flags::O_CLOEXEC != 0)?;
     u64::try_from(fd).map_err(|_| Errno::EMFILE)

@@ -164,17 +164,18 @@ pub fn flock(call: &mut Call<'_>) -> Result<u64> {
     const EXCLUSIVE: u32 = 2;
     const NONBLOCKING: u32 = 4;
     const UNLOCK: u32 = 8;
-    let file = call.file(0)?;
     let operation = call.uint(1);
+    if !matches!(operation & !NONBLOCKING, UNLOCK | SHARED | EXCLUSIVE) {
+        return Err(Errno::EINVAL);
+    }
+    let file = call.file(0)?;
     let (id, owner) = (identity(&file), Owner::Flock(address(&file)));
     let write = match operation & !NONBLOCKING {
         UNLOCK => {
             clear(id, owner, 0, u64::MAX);
             return Ok(0);
         }
-        SHARED => false,
-        EXCLUSIVE => true,
-        _ => return Err(Errno::EINVAL),
+        kind => kind == EXCLUSIVE,
     };
     let wanted = Lock { owner, start: 0, end: u64::MAX, write };
     set(call.thread, id, &wanted, operation & NONBLOCKING == 0).map(|()| 0)
@@ -226,6 +227,8 @@ pub fn record(call: &Call<'_>, file: &OpenFile, at: usize, operation: Operation,
     let owner = if ofd { Owner::File(address(file)) } else { Owner::Process(call.process().pid) };
     let id = identity(file);
     let write = match kind {
+        // Nothing stands in the way of that.
+        NO_LOCK if operation == Operation::Get && ofd => return Ok(0),
         NO_LOCK if operation == Operation::Get => return Err(Errno::EINVAL),
         NO_LOCK => {
             clear(id, owner, start, end);

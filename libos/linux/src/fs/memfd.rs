@@ -108,12 +108,9 @@ impl MemoryFile {
     ///
     /// # Errors
     /// `EPERM` once sealed against sealing or if not writable; `EINVAL`; `EBUSY` while it is mapped for writing.
-    pub fn add_seals(&self, call: &Call<'_>, file: &OpenFile, seals: u32) -> Result<()> {
+    pub fn add_seals(&self, call: &Call<'_>, seals: u32) -> Result<()> {
         if seals & !seal::ALL != 0 {
             return Err(Errno::EINVAL);
-        }
-        if !file.is_writable() {
-            return Err(Errno::EPERM);
         }
         let mut mapped = false;
         if seals & seal::WRITE != 0 {

@@ -26,6 +26,9 @@ const KNOWN: u32 = 0o37777703;
 /// `EBADF`; `ENOTDIR` if `fd` is no directory and the path is relative.
 pub fn base(process: &Process, fd: i32, path: &[u8]) -> Result<Arc<Dentry>> {
     const CWD: i32 = -100;
+    if path.is_empty() {
+        return Err(Errno::ENOENT);
+    }
     if path.first() == Some(&b'/') {
         return super::path::root().cloned();
     }
@@ -86,15 +89,13 @@ pub fn open_at(
         let dentry = walk.find(base, path, follow)?;
         return finish(thread, &dentry, status, false);
     }
-    if status & flags::O_DIRECTORY != 0 {
-        return Err(Errno::EINVAL);
-    }
     let mut base = base.clone();
     let mut path = path.to_vec();
     loop {
         let parent = walk.find_parent(&base, &path)?;
         if parent.last != Last::Name || parent.slash {
-            return Err(Errno::EISDIR);
+            let exists = parent.last != Last::Name && status & flags::O_EXCL != 0;
+            return Err(if exists { Errno::EEXIST } else { Errno::EISDIR });
         }
         let Some(child) = walk.step(&parent.dir, &parent.name, b"")? else {
             match create(thread, &parent.dir, &parent.name, bits) {
@@ -143,9 +144,6 @@ fn open_unnamed(
     status: u32,
     bits: u32,
 ) -> Result<Arc<OpenFile>> {
-    if status & flags::O_TMPFILE != flags::O_TMPFILE || status & flags::O_ACCMODE == 0 {
-        return Err(Errno::EINVAL);
-    }
     let dir = walk.find(base, path, true)?;
     if !dir.is_directory() {
         return Err(Errno::ENOTDIR);
@@ -212,11 +210,25 @@ fn finish(thread: &Thread, dentry: &Arc<Dentry>, status: u32, created: bool) -> 
     Ok(file)
 }
 
+/// Checks what can be said of open(2) flags before the path is looked at.
+fn check_flags(status: u32) -> Result<()> {
+    if status & flags::O_PATH != 0 {
+        return Ok(());
+    }
+    let unnamed = status & (TMPFILE_BIT | flags::O_DIRECTORY | flags::O_CREAT);
+    let is_wrong = match status & TMPFILE_BIT {
+        0 => unnamed == flags::O_DIRECTORY | flags::O_CREAT,
+        _ => unnamed != TMPFILE_BIT | flags::O_DIRECTORY || status & flags::O_ACCMODE == 0,
+    };
+    if is_wrong { Err(Errno::EINVAL) } else { Ok(()) }
+}
+
 /// open(2) for callers inside the kernel half.
 ///
 /// # Errors
 /// As openat(2).
 pub fn open_path(thread: &Thread, fd: i32, path: &[u8], status: u32, bits: u32) -> Result<Arc<OpenFile>> {
+    check_flags(status)?;
     if path.first() == Some(&b'/') {
         return open_at(thread, &mut Walk::new(thread), super::path::root()?, path, status, bits);
     }
@@ -270,6 +282,7 @@ pub fn openat2(call: &mut Call<'_>) -> Result<u64> {
     const BENEATH: u64 = 8;
     const IN_ROOT: u64 = 16;
     const CACHED: u64 = 32;
+    const SCOPED: u64 = BENEATH | IN_ROOT;
     let (at, size) = (call.word(2), call.word(3));
     if size < 24 {
         return Err(Errno::EINVAL);
@@ -291,24 +304,27 @@ pub fn openat2(call: &mut Call<'_>) -> Result<u64> {
     if status & !KNOWN != 0 || bits & !0o7777 != 0 || (bits != 0 && !makes) || resolve & !0x3f != 0 {
         return Err(Errno::EINVAL);
     }
+    if resolve & SCOPED == SCOPED {
+        return Err(Errno::EINVAL);
+    }
+    check_flags(status)?;
     let fd = call.int(0);
     let path = call.path(1)?;
-    let scoped = resolve & (BENEATH | IN_ROOT) != 0;
     if resolve & BENEATH != 0 && path.first() == Some(&b'/') {
         return Err(Errno::EXDEV);
     }
-    if resolve & IN_ROOT != 0 {
-        // What is left of "as if chrooted" without a root of its own is to stay beneath; a path that would be
-        // absolute in that root cannot be told apart from one that escapes.
-        return Err(Errno::EOPNOTSUPP);
+    // An absolute path begins at the descriptor's directory where that is to be the root.
+    let base = base(call.process(), fd, if resolve & IN_ROOT == 0 { &path } else { b"." })?;
+    if path.is_empty() {
+        return Err(Errno::ENOENT);
     }
-    let base = base(call.process(), fd, &path)?;
     let mut walk = Walk::new(call.thread);
     walk.one_mount = resolve & NO_XDEV != 0;
     walk.no_magic_links = resolve & NO_MAGICLINKS != 0;
     walk.no_links = resolve & NO_SYMLINKS != 0;
     walk.cached_only = resolve & CACHED != 0;
-    walk.beneath = scoped.then(|| base.clone());
+    walk.top = (resolve & SCOPED != 0).then(|| base.clone());
+    walk.top_is_root = resolve & IN_ROOT != 0;
     let bits = u32::try_from(bits).map_err(|_| Errno::EINVAL)?;
     let file = open_at(call.thread, &mut walk, &base, &path, status, bits)?;
     install(call, file, status)

@@ -52,8 +52,10 @@ pub struct Walk<'a> {
     pub no_links: bool,
     /// Following a link of /proc that leads to a file itself is an error (`RESOLVE_NO_MAGICLINKS`).
     pub no_magic_links: bool,
-    /// Leaving the directory that the walk began in is an error (`RESOLVE_BENEATH`).
-    pub beneath: Option<Arc<Dentry>>,
+    /// The directory that the walk may not leave: that is an error (`RESOLVE_BENEATH`), or …
+    pub top: Option<Arc<Dentry>>,
+    /// … the directory is as good as the root (`RESOLVE_IN_ROOT`).
+    pub top_is_root: bool,
     /// Leaving the mount that the walk began in is an error (`RESOLVE_NO_XDEV`).
     pub one_mount: bool,
     /// Only what is in the cache counts (`RESOLVE_CACHED`).
@@ -153,7 +155,8 @@ impl<'a> Walk<'a> {
             open: false,
             no_links: false,
             no_magic_links: false,
-            beneath: None,
+            top: None,
+            top_is_root: false,
             one_mount: false,
             cached_only: false,
             trail: Trail::new(),
@@ -194,7 +197,7 @@ impl<'a> Walk<'a> {
     fn is_limited(&self) -> bool {
         self.no_links
             || self.no_magic_links
-            || self.beneath.is_some()
+            || self.top.is_some()
             || self.one_mount
             || self.cached_only
             || self.links > 0
@@ -272,10 +275,11 @@ impl<'a> Walk<'a> {
                     continue;
                 }
                 b".." => {
-                    if self.beneath.as_ref().is_some_and(|top| Arc::ptr_eq(top, &here)) {
+                    let at_top = self.top.as_ref().is_some_and(|top| Arc::ptr_eq(top, &here));
+                    if at_top && !self.top_is_root {
                         return Err(Errno::EXDEV);
                     }
-                    if let Some(parent) = here.parent() {
+                    if let Some(parent) = here.parent().filter(|_| !at_top) {
                         self.leave_check(&here, &parent)?;
                         here = parent;
                     }
@@ -293,8 +297,11 @@ impl<'a> Walk<'a> {
                 match child.inode.follow(&child)? {
                     Link::Jump(target) => {
                         self.trail.plain = false;
-                        if self.no_magic_links || self.beneath.is_some() {
+                        if self.no_magic_links {
                             return Err(Errno::ELOOP);
+                        }
+                        if self.top.is_some() {
+                            return Err(Errno::EXDEV);
                         }
                         self.leave_check(&here, &target)?;
                         here = target;
@@ -333,10 +340,11 @@ impl<'a> Walk<'a> {
     }
 
     fn to_root(&self, here: &Arc<Dentry>) -> Result<Arc<Dentry>> {
-        if self.beneath.is_some() {
-            return Err(Errno::EXDEV);
-        }
-        let root = root()?;
+        let root = match &self.top {
+            Some(top) if self.top_is_root => top,
+            Some(_) => return Err(Errno::EXDEV),
+            None => root()?,
+        };
         self.leave_check(here, root)?;
         Ok(root.clone())
     }

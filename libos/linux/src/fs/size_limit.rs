@@ -7,7 +7,7 @@ use crate::task::{Thread, limits, resource};
 use crate::{Errno, Result};
 
 fn refuse(thread: &Thread) -> Errno {
-    signal::kernel_to_thread(thread, sig::XFSZ);
+    signal::by_own_call(thread, sig::XFSZ);
     Errno::EFBIG
 }
 

@@ -370,7 +370,7 @@ pub fn epoll_ctl(call: &mut Call<'_>) -> Result<u64> {
         (events, u64::from(low) | u64::from(high) << 32)
     };
     let epoll_file = call.file(0)?;
-    let file = call.process().files.get(fd)?;
+    let file = call.process().files.get(fd)?.more_than_path()?;
     if file.ops.wait_queue().is_none() {
         return Err(Errno::EPERM);
     }

@@ -74,7 +74,8 @@ impl FileOps for EventFd {
         _: Option<u64>,
     ) -> Result<usize> {
         let mut bytes = [0; 8];
-        if source.left() < 8 {
+        // Exactly, since Linux 6.9.
+        if source.left() != 8 {
             return Err(Errno::EINVAL);
         }
         if source.take(&mut bytes)? < 8 {

@@ -206,7 +206,7 @@ impl FileOps for HostStream {
             match step {
                 Ok(count) => done += count,
                 Err(Errno::EPIPE) => {
-                    signal::kernel_to_thread(thread, SIGPIPE);
+                    signal::by_own_call(thread, SIGPIPE);
                     return if done > 0 { Ok(done) } else { Err(Errno::EPIPE) };
                 }
                 Err(_) if done > 0 => break,

@@ -146,7 +146,7 @@ impl FileOps for PipeEnd {
             }
         };
         if result == Err(Errno::EPIPE) {
-            signal::kernel_to_thread(thread, SIGPIPE);
+            signal::by_own_call(thread, SIGPIPE);
         }
         if done > 0 { Ok(done) } else { result }
     }
@@ -239,6 +239,51 @@ pub(super) fn pull(ops: &dyn FileOps, sink: &mut Sink<'_>) -> Option<Result<usiz
         Some(end) => end.try_read(sink),
         None => Some(Err(Errno::EBADF)),
     }
+}
+
+/// Whether the two are ends of one pipe.
+#[must_use]
+pub fn are_one(a: &dyn FileOps, b: &dyn FileOps) -> bool {
+    let pipe = |ops: &dyn FileOps| ops.as_any().downcast_ref::<PipeEnd>().map(|end| Arc::as_ptr(&end.pipe));
+    pipe(a).is_some_and(|first| pipe(b) == Some(first))
+}
+
+/// tee(2): copies up to `len` bytes from one pipe to another, and leaves them in the first.
+///
+/// # Errors
+/// `EINVAL` if they are not two pipes, `EAGAIN`, `EPIPE` (and SIGPIPE), `ERESTARTSYS`.
+pub fn tee(thread: &Thread, from: &dyn FileOps, to: &dyn FileOps, len: usize, waits: bool) -> Result<usize> {
+    let end = |ops| <dyn FileOps>::as_any(ops).downcast_ref::<PipeEnd>().ok_or(Errno::EINVAL);
+    let (from, to) = (end(from)?, end(to)?);
+    if Arc::ptr_eq(&from.pipe, &to.pipe) {
+        return Err(Errno::EINVAL);
+    }
+    let step = || {
+        let mut bytes = alloc::vec::Vec::new();
+        {
+            let state = from.pipe.state.lock();
+            if state.ring.is_empty() {
+                return (state.writers == 0).then_some(Ok(0));
+            }
+            bytes.resize(len.min(state.ring.len()), 0);
+            if let Err(error) = state.ring.peek(&mut Sink::Kernel(&mut bytes, 0), 0, len) {
+                return Some(Err(error));
+            }
+        }
+        let mut written = 0;
+        // What fits counts, however little.
+        let result = to.try_write(&mut Source::Kernel(&bytes, 0), usize::MAX, &mut written);
+        if written > 0 { Some(Ok(written)) } else { result }
+    };
+    let result = match step() {
+        Some(result) => result,
+        None if !waits => Err(Errno::EAGAIN),
+        None => wait::block(thread, &[&from.pipe.readable, &to.pipe.writable], None, step),
+    };
+    if result == Err(Errno::EPIPE) {
+        signal::by_own_call(thread, SIGPIPE);
+    }
+    result
 }
 
 /// fcntl(F_GETPIPE_SZ).

@@ -22,7 +22,7 @@ struct Watch {
 
 impl Watch {
     fn new(files: &FdTable, fd: i32, events: Poll) -> Self {
-        let file = files.get(fd).ok();
+        let file = files.get(fd).and_then(OpenFile::more_than_path).ok();
         let found = if file.is_some() { Poll::empty() } else { Poll::NVAL };
         Self { file, events, found }
     }

@@ -2,6 +2,7 @@
 
 use super::space::{Kind, PAGE, page_up};
 use crate::call::{Call, done};
+use crate::fs::dentry_of;
 use crate::{Errno, Result};
 use postern_pal::mem::bits;
 use postern_pal::user;
@@ -9,6 +10,8 @@ use postern_pal::user;
 const MAP_TYPE: u32 = 0xf;
 const MAP_SHARED_VALIDATE: u32 = 3;
 const MAP_32BIT: u32 = 0x40;
+/// The flags that are ignored where they mean nothing; `MAP_SHARED_VALIDATE` refuses all others.
+const LEGACY: u32 = 0xfc07_f9f3;
 
 /// mmap(2).
 ///
@@ -31,14 +34,21 @@ pub fn mmap(call: &mut Call<'_>) -> Result<u64> {
         return Err(Errno::EINVAL);
     }
     let file = if flags & bits::MAP_ANONYMOUS != 0 {
+        if kind == MAP_SHARED_VALIDATE {
+            return Err(Errno::EINVAL);
+        }
         None
     } else {
         let file = call.file(4)?;
-        if !file.is_readable() {
+        if kind == MAP_SHARED_VALIDATE && flags & !LEGACY != 0 {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        let may_write = !shared || prot & bits::PROT_WRITE == 0 || file.is_writable();
+        if !may_write || !file.is_readable() {
             return Err(Errno::EACCES);
         }
-        if shared && prot & bits::PROT_WRITE != 0 && !file.is_writable() {
-            return Err(Errno::EACCES);
+        if prot & bits::PROT_EXEC != 0 && dentry_of(&file).is_none() && file.ops.mapping().is_err() {
+            return Err(Errno::EPERM);
         }
         file.ops.check_mapping(shared, prot & bits::PROT_WRITE != 0)?;
         if offset.checked_add(len as u64).is_none() {
@@ -118,6 +128,9 @@ pub fn mremap(call: &mut Call<'_>) -> Result<u64> {
     let (old, old_len, new_len) = (call.word(0), call.word(1), call.word(2));
     let (flags, new) = (call.uint(3), call.word(4));
     if old % PAGE != 0 || flags & !7 != 0 || (flags & 2 != 0 && (flags & 1 == 0 || new % PAGE != 0)) {
+        return Err(Errno::EINVAL);
+    }
+    if flags & 2 != 0 && old < new.saturating_add(new_len) && new < old.saturating_add(old_len) {
         return Err(Errno::EINVAL);
     }
     done(call.process().space().remap(old, old_len, new_len, flags, new)?)

@@ -386,20 +386,37 @@ impl AddressSpace {
         let end = addr.checked_add(len).ok_or(Errno::ENOMEM)?;
         let mut inner = self.inner.lock();
         inner.check_seal(addr, end)?;
-        if prot & bits::PROT_WRITE != 0 {
-            let read_only = |a: &Area| a.shared && a.file.as_ref().is_some_and(|f| !f.is_writable());
-            let first = inner.areas.range(..addr).next_back().map(|(_, a)| a).filter(|a| a.end > addr);
-            if first.into_iter().chain(inner.areas.range(addr..end).map(|(_, a)| a)).any(read_only) {
-                return Err(Errno::EACCES);
+        // What comes before a hole, or before what may not be written, is changed all the same.
+        let writes = prot & bits::PROT_WRITE != 0;
+        let read_only = |a: &Area| a.shared && a.file.as_ref().is_some_and(|f| !f.is_writable());
+        let first = inner.areas.range(..addr).next_back().map(|(_, a)| a).filter(|a| a.end > addr);
+        let mut stop = addr;
+        let mut result = Ok(());
+        for area in first.into_iter().chain(inner.areas.range(addr..end).map(|(_, a)| a)) {
+            if area.start > stop {
+                break;
             }
-            self.check_writable(&inner, addr, end)?;
+            if writes && read_only(area) {
+                result = Err(Errno::EACCES);
+                break;
+            }
+            stop = area.end.min(end);
         }
-        mem::protect(addr, len, prot)?;
-        for mut area in inner.remove(addr, end) {
+        if result.is_ok() && stop < end {
+            result = Err(Errno::ENOMEM);
+        }
+        if stop == addr {
+            return result;
+        }
+        if writes {
+            self.check_writable(&inner, addr, stop)?;
+        }
+        mem::protect(addr, stop - addr, prot)?;
+        for mut area in inner.remove(addr, stop) {
             area.prot = prot & 7;
             inner.insert(area);
         }
-        Ok(())
+        result
     }
 
     /// Moves or resizes; `flags` are mremap's.

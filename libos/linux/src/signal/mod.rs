@@ -39,9 +39,9 @@ pub use mask::{read_set, rt_sigprocmask, with_mask};
 pub use pidfd::{pidfd_create, pidfd_getfd, pidfd_open, pidfd_process, pidfd_send_signal};
 pub use queue::Queue;
 pub use send::{
-    force, force_fatal, has_timer, is_blocked_or_ignored, is_orphaned, joining, kernel_to_group,
-    kernel_to_process, kernel_to_thread, members, notify_parent, post, remove_timer, retarget, send_to_group,
-    send_to_process, send_to_thread,
+    by_own_call, force, force_fatal, has_timer, is_blocked_or_ignored, is_orphaned, joining, kernel_to_group,
+    kernel_to_process, members, notify_parent, post, remove_timer, retarget, send_to_group, send_to_process,
+    send_to_thread,
 };
 pub use set::{LAST, bit, sig};
 pub use state::{Action, ProcessSignals, ThreadSignals, is_pending, pending};

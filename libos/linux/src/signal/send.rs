@@ -49,9 +49,9 @@ pub fn members(group: u32) -> Vec<Arc<Process>> {
     all
 }
 
-/// [`send_to_thread`] of a signal that the kernel itself sends.
-pub fn kernel_to_thread(thread: &Thread, signal: u32) {
-    send_to_thread(thread, Info::kernel(signal));
+/// A signal that a call of the thread brings upon it (SIGPIPE, SIGXFSZ): Linux tells it as sent by the process itself.
+pub fn by_own_call(thread: &Thread, signal: u32) {
+    send_to_thread(thread, Info::from_process(signal, super::info::code::USER, &thread.process));
 }
 
 /// [`send_to_process`] of a signal that the kernel itself sends.

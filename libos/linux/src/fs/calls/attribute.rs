@@ -3,7 +3,7 @@
 use super::{AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, find};
 use crate::call::Call;
 use crate::fs::dentry::Dentry;
-use crate::fs::file::{flags, mode};
+use crate::fs::file::mode;
 use crate::fs::inode::Change;
 use crate::fs::inotify::{self, event};
 use crate::fs::{OpenFile, dentry_of, permission, size_limit};
@@ -26,10 +26,16 @@ fn apply(dentry: &Arc<Dentry>, change: &Change) -> Result<u64> {
 /// The place of the open file `fd`; pipes and the like have none.
 fn place(call: &Call<'_>, index: usize) -> Result<Option<Arc<Dentry>>> {
     let file = call.file(index)?;
-    if file.status() & flags::O_PATH != 0 {
-        return Err(Errno::EBADF);
+    let dentry = dentry_of(&file);
+    if dentry.is_none() {
+        changeable(&file)?;
     }
-    Ok(dentry_of(&file))
+    Ok(dentry)
+}
+
+/// Checks that attributes of a file without a place can be changed: of pipes and sockets they can, for nothing.
+fn changeable(file: &OpenFile) -> Result<()> {
+    if file.ops.metadata()?.mode & mode::S_IFMT == 0 { Err(Errno::EOPNOTSUPP) } else { Ok(()) }
 }
 
 fn change_mode(call: &Call<'_>, dentry: &Arc<Dentry>, bits: u32) -> Result<u64> {
@@ -242,10 +248,10 @@ pub fn futimesat(call: &mut Call<'_>) -> Result<u64> {
 fn times_at(call: &Call<'_>, fd: i32, path_at: usize, flags: u32, times: Times) -> Result<u64> {
     // A null path means the descriptor itself: futimens(3).
     if path_at == 0 && fd != AT_FDCWD {
-        let file = call.process().files.get(fd)?;
+        let file = call.process().files.get(fd)?.more_than_path()?;
         return match dentry_of(&file) {
             Some(dentry) => change_times(call, &dentry, times),
-            None => Ok(0),
+            None => changeable(&file).map(|()| 0),
         };
     }
     let path = call.path(1)?;
@@ -295,9 +301,6 @@ pub fn truncate(call: &mut Call<'_>) -> Result<u64> {
 pub fn ftruncate(call: &mut Call<'_>) -> Result<u64> {
     let size = length(call, 1)?;
     let file: Arc<OpenFile> = call.file(0)?;
-    if file.status() & flags::O_PATH != 0 {
-        return Err(Errno::EBADF);
-    }
     if !file.is_writable() {
         return Err(Errno::EINVAL);
     }

@@ -62,12 +62,12 @@ pub fn close_range(call: &mut Call<'_>) -> Result<u64> {
 /// # Errors
 /// As the manual page says.
 pub fn dup(call: &mut Call<'_>) -> Result<u64> {
-    let file = call.file(0)?;
+    let file = call.any_file(0)?;
     number(call.process().add_file(file, false)?)
 }
 
 fn dup_to(call: &Call<'_>, new: i32, close_on_exec: bool) -> Result<u64> {
-    let file = call.file(0)?;
+    let file = call.any_file(0)?;
     let process = call.process();
     if let Some(old) = process.files.replace(new, file, close_on_exec, process.descriptor_limit())? {
         closed(process, old);
@@ -82,7 +82,7 @@ fn dup_to(call: &Call<'_>, new: i32, close_on_exec: bool) -> Result<u64> {
 pub fn dup2(call: &mut Call<'_>) -> Result<u64> {
     let new = call.int(1);
     if new == call.int(0) {
-        return call.file(0).and_then(|_| number(new));
+        return call.any_file(0).and_then(|_| number(new));
     }
     dup_to(call, new, false)
 }
@@ -112,9 +112,6 @@ pub fn ioctl(call: &mut Call<'_>) -> Result<u64> {
     const FIOQSIZE: u32 = 0x5460;
     let file = call.file(0)?;
     let (request, argument) = (call.uint(1), call.word(2));
-    if file.status() & flags::O_PATH != 0 {
-        return Err(Errno::EBADF);
-    }
     let set_flag = |bit: u32| -> Result<u64> {
         let on: i32 = user::read(argument)?;
         let status = file.status();
@@ -132,7 +129,8 @@ pub fn ioctl(call: &mut Call<'_>) -> Result<u64> {
             if request == FIOQSIZE {
                 user::write(argument, &size)?;
             } else {
-                let left = size.saturating_sub(*file.position.lock());
+                // Negative behind the end, as Linux has it.
+                let left = size.cast_signed().saturating_sub_unsigned(*file.position.lock());
                 user::write(argument, &i32::try_from(left).unwrap_or(i32::MAX))?;
             }
             Ok(0)

@@ -115,7 +115,7 @@ pub fn chdir(call: &mut Call<'_>) -> Result<u64> {
 /// # Errors
 /// As the manual page says.
 pub fn fchdir(call: &mut Call<'_>) -> Result<u64> {
-    let file = call.file(0)?;
+    let file = call.any_file(0)?;
     let dentry = dentry_of(&file).ok_or(Errno::ENOTDIR)?;
     change(call, dentry)
 }

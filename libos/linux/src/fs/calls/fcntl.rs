@@ -6,6 +6,7 @@ use crate::fs::file::{flags, mode};
 use crate::fs::lock::{self, Operation};
 use crate::fs::memfd::MemoryFile;
 use crate::ipc::pipe;
+use crate::task::Process;
 use crate::{Errno, Result};
 use core::sync::atomic::Ordering;
 use postern_pal::user;
@@ -43,6 +44,11 @@ fn memory(file: &OpenFile) -> Result<&MemoryFile> {
     file.ops.as_any().downcast_ref().ok_or(Errno::EINVAL)
 }
 
+fn is_owner(process: &Process, owner: u32) -> bool {
+    let uid = process.identity.lock().fsuid;
+    uid == 0 || uid == owner
+}
+
 /// fcntl(2).
 ///
 /// # Errors
@@ -50,7 +56,7 @@ fn memory(file: &OpenFile) -> Result<&MemoryFile> {
 pub fn fcntl(call: &mut Call<'_>) -> Result<u64> {
     let (fd, command, argument) = (call.int(0), call.uint(1), call.word(2));
     let process = call.process();
-    let file = call.file(0)?;
+    let file = call.any_file(0)?;
     let path_only = file.status() & flags::O_PATH != 0;
     if path_only && !matches!(command, F_DUPFD | F_DUPFD_CLOEXEC | F_GETFD | F_SETFD | F_GETFL) {
         return Err(Errno::EBADF);
@@ -66,6 +72,10 @@ pub fn fcntl(call: &mut Call<'_>) -> Result<u64> {
         F_SETFD => process.files.set_close_on_exec(fd, argument & 1 != 0).map(|()| 0),
         F_GETFL => Ok(u64::from(file.status() & !flags::O_CLOEXEC)),
         F_SETFL => {
+            let added = call.uint(2) & !file.status();
+            if added & flags::O_NOATIME != 0 && !is_owner(process, file.ops.metadata()?.uid) {
+                return Err(Errno::EPERM);
+            }
             file.set_status(call.uint(2));
             Ok(0)
         }
@@ -108,7 +118,8 @@ pub fn fcntl(call: &mut Call<'_>) -> Result<u64> {
             pipe::set_capacity(&*file.ops, size).map(|s| s as u64)
         }
         F_GETPIPE_SZ => pipe::capacity(&*file.ops).map(|s| s as u64),
-        F_ADD_SEALS => memory(&file)?.add_seals(call, &file, call.uint(2)).map(|()| 0),
+        F_ADD_SEALS if !file.is_writable() => Err(Errno::EPERM),
+        F_ADD_SEALS => memory(&file)?.add_seals(call, call.uint(2)).map(|()| 0),
         F_GET_SEALS => memory(&file).map(|m| u64::from(m.seals())),
         F_GET_RW_HINT => {
             user::write(argument, &0u64)?;

@@ -30,6 +30,10 @@ pub fn make(thread: &Thread, parent: &Parent, what: New<'_>, bits: u32) -> Resul
         return Err(Errno::ENOENT);
     }
     check_writable_directory(&thread.process, dir)?;
+    if matches!(what, New::Node(mode::S_IFCHR | mode::S_IFBLK, _)) {
+        // Device nodes take a privilege that apps do not have; overlay whiteouts (0, 0) included.
+        return Err(Errno::EPERM);
+    }
     let (bits, owner) = ownership(&thread.process, dir, bits);
     let bits = match what {
         New::Symlink(_) => 0o777,
@@ -76,13 +80,10 @@ pub fn mkdirat(call: &mut Call<'_>) -> Result<u64> {
 fn make_node(call: &Call<'_>, fd: i32, path_at: usize, bits: u32, device: u64) -> Result<u64> {
     let what = match bits & mode::S_IFMT {
         0 | mode::S_IFREG => New::Regular,
-        kind @ (mode::S_IFIFO | mode::S_IFSOCK) => New::Node(kind, 0),
-        // Device nodes take a privilege that apps do not have; overlay whiteouts (0, 0) included.
-        mode::S_IFCHR | mode::S_IFBLK => return Err(Errno::EPERM),
+        kind @ (mode::S_IFIFO | mode::S_IFSOCK | mode::S_IFCHR | mode::S_IFBLK) => New::Node(kind, device),
         mode::S_IFDIR => return Err(Errno::EPERM),
         _ => return Err(Errno::EINVAL),
     };
-    let _ = device;
     make_at(call, fd, path_at, what, bits)
 }
 

@@ -1,22 +1,16 @@
 //! fsync(2), fallocate(2), fadvise(2) and their relatives.
 
 use crate::call::Call;
-use crate::fs::file::{flags, mode};
-use crate::fs::{OpenFile, dentry_of, inotify::event, mount, size_limit};
+use crate::fs::file::mode;
+use crate::fs::{dentry_of, inotify::event, mount, size_limit};
 use crate::{Errno, Result};
-use alloc::sync::Arc;
-
-fn open_file(call: &Call<'_>) -> Result<Arc<OpenFile>> {
-    let file = call.file(0)?;
-    if file.status() & flags::O_PATH != 0 { Err(Errno::EBADF) } else { Ok(file) }
-}
 
 /// fsync(2).
 ///
 /// # Errors
 /// As the manual page says.
 pub fn fsync(call: &mut Call<'_>) -> Result<u64> {
-    open_file(call)?.ops.sync(false).map(|()| 0)
+    call.file(0)?.ops.sync(false).map(|()| 0)
 }
 
 /// fdatasync(2).
@@ -24,7 +18,7 @@ pub fn fsync(call: &mut Call<'_>) -> Result<u64> {
 /// # Errors
 /// As the manual page says.
 pub fn fdatasync(call: &mut Call<'_>) -> Result<u64> {
-    open_file(call)?.ops.sync(true).map(|()| 0)
+    call.file(0)?.ops.sync(true).map(|()| 0)
 }
 
 /// sync(2).
@@ -44,7 +38,7 @@ pub fn sync(_: &mut Call<'_>) -> Result<u64> {
 /// # Errors
 /// As the manual page says.
 pub fn syncfs(call: &mut Call<'_>) -> Result<u64> {
-    let file = open_file(call)?;
+    let file = call.file(0)?;
     dentry_of(&file).map_or(Ok(()), |dentry| dentry.inode.flush_file_system())?;
     Ok(0)
 }
@@ -54,7 +48,7 @@ pub fn syncfs(call: &mut Call<'_>) -> Result<u64> {
 /// # Errors
 /// As the manual page says.
 pub fn sync_file_range(call: &mut Call<'_>) -> Result<u64> {
-    let file = open_file(call)?;
+    let file = call.file(0)?;
     if call.uint(3) & !7 != 0 || call.long(1) < 0 || call.long(2) < 0 {
         return Err(Errno::EINVAL);
     }
@@ -66,7 +60,7 @@ pub fn sync_file_range(call: &mut Call<'_>) -> Result<u64> {
 /// # Errors
 /// As the manual page says.
 pub fn fadvise64(call: &mut Call<'_>) -> Result<u64> {
-    let file = open_file(call)?;
+    let file = call.file(0)?;
     if file.ops.metadata()?.mode & mode::S_IFMT == mode::S_IFIFO {
         return Err(Errno::ESPIPE);
     }
@@ -78,7 +72,7 @@ pub fn fadvise64(call: &mut Call<'_>) -> Result<u64> {
 /// # Errors
 /// As the manual page says.
 pub fn readahead(call: &mut Call<'_>) -> Result<u64> {
-    let file = open_file(call)?;
+    let file = call.file(0)?;
     if !file.is_readable() {
         return Err(Errno::EBADF);
     }
@@ -90,10 +84,16 @@ pub fn readahead(call: &mut Call<'_>) -> Result<u64> {
 /// # Errors
 /// As the manual page says.
 pub fn fallocate(call: &mut Call<'_>) -> Result<u64> {
-    let file = open_file(call)?;
+    const KEEP_SIZE: u32 = 1;
+    const PUNCH_HOLE: u32 = 2;
+    const ALL: u32 = 0x7f;
+    let file = call.file(0)?;
     let (how, offset, len) = (call.uint(1), call.long(2), call.long(3));
     if offset < 0 || len <= 0 {
         return Err(Errno::EINVAL);
+    }
+    if how & !ALL != 0 || how & (PUNCH_HOLE | KEEP_SIZE) == PUNCH_HOLE {
+        return Err(Errno::EOPNOTSUPP);
     }
     if !file.is_writable() {
         return Err(Errno::EBADF);
@@ -108,7 +108,6 @@ pub fn fallocate(call: &mut Call<'_>) -> Result<u64> {
         mode::S_IFDIR => return Err(Errno::EISDIR),
         _ => return Err(Errno::ENODEV),
     }
-    const KEEP_SIZE: u32 = 1;
     if how & KEEP_SIZE == 0 {
         size_limit::check(call.thread, file.ops.size()?, offset + len)?;
     }

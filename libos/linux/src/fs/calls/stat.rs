@@ -70,7 +70,7 @@ pub fn lstat(call: &mut Call<'_>) -> Result<u64> {
 /// # Errors
 /// As the manual page says.
 pub fn fstat(call: &mut Call<'_>) -> Result<u64> {
-    let meta = call.file(0)?.ops.metadata()?;
+    let meta = call.any_file(0)?.ops.metadata()?;
     write_stat(call.word(1), &meta)
 }
 

@@ -62,7 +62,7 @@ pub fn statfs(call: &mut Call<'_>) -> Result<u64> {
 /// # Errors
 /// As the manual page says.
 pub fn fstatfs(call: &mut Call<'_>) -> Result<u64> {
-    let file = call.file(0)?;
+    let file = call.any_file(0)?;
     if let Some(dentry) = dentry_of(&file) {
         return of_dentry(&dentry, call.word(1));
     }

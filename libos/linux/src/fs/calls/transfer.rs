@@ -1,8 +1,8 @@
-//! sendfile(2), copy_file_range(2), splice(2): through a buffer of the kernel half.
+//! sendfile(2), copy_file_range(2), splice(2), tee(2): through a buffer of the kernel half.
 
 use crate::call::{Call, done};
 use crate::fs::file::{flags, mode};
-use crate::fs::{OpenFile, Poll, inotify::event};
+use crate::fs::{OpenFile, Poll, device, inotify::event};
 use crate::io::{MAX_COUNT, Sink, Source};
 use crate::ipc::pipe;
 use crate::task::Thread;
@@ -11,6 +11,9 @@ use alloc::sync::Arc;
 use postern_pal::user;
 
 const BUFFER: usize = 64 * 1024;
+pub(super) const SPLICE_NONBLOCK: u32 = 2;
+/// All `SPLICE_F_*`.
+pub(super) const SPLICE_FLAGS: u32 = 15;
 
 /// Writes all of `bytes`. `taken`: they cannot be given back to their source, so what was begun is finished even
 /// where the file is non-blocking.
@@ -117,23 +120,43 @@ fn finish(to: &OpenFile, moved: usize) -> Result<u64> {
     done(moved)
 }
 
+fn is_pipe(file: &OpenFile) -> bool {
+    pipe::capacity(&*file.ops).is_ok()
+}
+
+/// Whether the content can be taken by splice(2), which is not so for directories, event descriptors and the like.
+fn can_splice_from(file: &OpenFile) -> Result<bool> {
+    let what = file.ops.metadata()?;
+    Ok(match what.mode & mode::S_IFMT {
+        0 | mode::S_IFDIR => false,
+        mode::S_IFCHR => what.rdev != device::NULL,
+        _ => true,
+    })
+}
+
 /// sendfile(2).
 ///
 /// # Errors
 /// As the manual page says.
 pub fn sendfile(call: &mut Call<'_>) -> Result<u64> {
-    let (to, from) = (call.file(0)?, call.file(1)?);
+    let from = call.file(1)?;
     let (offset_ptr, len) = (call.word(2), call.word(3).min(MAX_COUNT));
-    if !from.is_readable() || !to.is_writable() {
+    let offset = offset_at(offset_ptr)?;
+    if !from.is_readable() {
         return Err(Errno::EBADF);
     }
-    if !from.ops.is_seekable() {
-        return Err(if offset_ptr == 0 { Errno::EINVAL } else { Errno::ESPIPE });
+    if offset.is_some() && !from.ops.is_seekable() {
+        return Err(Errno::ESPIPE);
     }
-    if to.status() & flags::O_APPEND != 0 {
+    let to = call.file(0)?;
+    if !to.is_writable() {
+        return Err(Errno::EBADF);
+    }
+    // Into a pipe everything goes that splice takes.
+    let fits = is_pipe(&to) || (from.ops.is_seekable() && to.status() & flags::O_APPEND == 0);
+    if !fits || !can_splice_from(&from)? {
         return Err(Errno::EINVAL);
     }
-    let offset = offset_at(offset_ptr)?;
     let moved = copy(call.thread, &from, offset, &to, None, len)?;
     store_offset(offset_ptr, offset, moved)?;
     finish(&to, moved)
@@ -149,19 +172,21 @@ pub fn copy_file_range(call: &mut Call<'_>) -> Result<u64> {
     if call.uint(5) != 0 {
         return Err(Errno::EINVAL);
     }
+    let (from_at, to_at) = (offset_at(from_ptr)?, offset_at(to_ptr)?);
+    let kinds = [from.ops.metadata()?, to.ops.metadata()?].map(|m| m.mode & mode::S_IFMT);
+    if kinds.contains(&mode::S_IFDIR) {
+        return Err(Errno::EISDIR);
+    }
+    if kinds != [mode::S_IFREG; 2] {
+        return Err(Errno::EINVAL);
+    }
     if !from.is_readable() || !to.is_writable() || to.status() & flags::O_APPEND != 0 {
         return Err(Errno::EBADF);
     }
-    for file in [&from, &to] {
-        match file.ops.metadata()?.mode & mode::S_IFMT {
-            mode::S_IFREG => {}
-            mode::S_IFDIR => return Err(Errno::EISDIR),
-            _ => return Err(Errno::EINVAL),
-        }
-    }
-    let (from_at, to_at) = (offset_at(from_ptr)?, offset_at(to_ptr)?);
+    let a = from_at.unwrap_or_else(|| *from.position.lock());
+    let left = usize::try_from(from.ops.size()?.saturating_sub(a)).unwrap_or(usize::MAX);
+    let len = len.min(left);
     if Arc::ptr_eq(&from.ops, &to.ops) {
-        let a = from_at.unwrap_or_else(|| *from.position.lock());
         let b = to_at.unwrap_or_else(|| *to.position.lock());
         if a < b.saturating_add(len as u64) && b < a.saturating_add(len as u64) {
             return Err(Errno::EINVAL);
@@ -178,26 +203,36 @@ pub fn copy_file_range(call: &mut Call<'_>) -> Result<u64> {
 /// # Errors
 /// As the manual page says.
 pub fn splice(call: &mut Call<'_>) -> Result<u64> {
-    const NONBLOCK: u32 = 2;
-    let (from, to) = (call.file(0)?, call.file(2)?);
     let (from_ptr, to_ptr, len) = (call.word(1), call.word(3), call.word(4).min(MAX_COUNT));
     let options = call.uint(5);
-    if options & !15 != 0 {
+    if options & !SPLICE_FLAGS != 0 {
         return Err(Errno::EINVAL);
+    }
+    if len == 0 {
+        return Ok(0);
+    }
+    let (from, to) = (call.file(0)?, call.file(2)?);
+    let (from_pipe, to_pipe) = (is_pipe(&from), is_pipe(&to));
+    if (from_pipe && from_ptr != 0) || (to_pipe && to_ptr != 0) {
+        return Err(Errno::ESPIPE);
     }
     if !from.is_readable() || !to.is_writable() {
         return Err(Errno::EBADF);
     }
-    let (from_pipe, to_pipe) = (pipe::capacity(&*from.ops).is_ok(), pipe::capacity(&*to.ops).is_ok());
-    if !from_pipe && !to_pipe {
+    let no_place = |file: &OpenFile, at: usize| at != 0 && !file.ops.is_seekable();
+    if pipe::are_one(&*from.ops, &*to.ops)
+        || (!from_pipe && !to_pipe)
+        || no_place(&from, from_ptr)
+        || no_place(&to, to_ptr)
+        || (!to_pipe && to.status() & flags::O_APPEND != 0)
+        || !can_splice_from(&from)?
+        || to.ops.metadata()?.mode & mode::S_IFMT == 0
+    {
         return Err(Errno::EINVAL);
-    }
-    if (from_pipe && from_ptr != 0) || (to_pipe && to_ptr != 0) {
-        return Err(Errno::ESPIPE);
     }
     let empty = !from.ops.poll(&from).intersects(Poll::IN | Poll::HUP);
     let full = !to.ops.poll(&to).intersects(Poll::OUT | Poll::ERR);
-    if options & NONBLOCK != 0 && (empty || full) {
+    if options & SPLICE_NONBLOCK != 0 && (empty || full) {
         return Err(Errno::EAGAIN);
     }
     let (from_at, to_at) = (offset_at(from_ptr)?, offset_at(to_ptr)?);
@@ -205,4 +240,24 @@ pub fn splice(call: &mut Call<'_>) -> Result<u64> {
     store_offset(from_ptr, from_at, moved)?;
     store_offset(to_ptr, to_at, moved)?;
     finish(&to, moved)
+}
+
+/// tee(2).
+///
+/// # Errors
+/// As the manual page says.
+pub fn tee(call: &mut Call<'_>) -> Result<u64> {
+    let (len, options) = (call.word(2).min(MAX_COUNT), call.uint(3));
+    if options & !SPLICE_FLAGS != 0 {
+        return Err(Errno::EINVAL);
+    }
+    if len == 0 {
+        return Ok(0);
+    }
+    let (from, to) = (call.file(0)?, call.file(1)?);
+    if !from.is_readable() || !to.is_writable() {
+        return Err(Errno::EBADF);
+    }
+    let waits = options & SPLICE_NONBLOCK == 0 && !from.is_nonblocking() && !to.is_nonblocking();
+    done(pipe::tee(call.thread, &*from.ops, &*to.ops, len, waits)?)
 }

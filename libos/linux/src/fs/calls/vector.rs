@@ -1,10 +1,13 @@
 //! read(2), write(2) and their vector and positioned forms; lseek(2).
 
+use super::transfer::{SPLICE_FLAGS, SPLICE_NONBLOCK};
 use crate::call::{Call, done};
+use crate::fs::Poll;
 use crate::fs::dentry_of;
-use crate::fs::file::{OpenFile, Whence};
+use crate::fs::file::{OpenFile, Whence, mode};
 use crate::fs::inotify::{self, event};
 use crate::io::{Sink, Source, UserRanges};
+use crate::ipc::pipe;
 use crate::{Errno, Result};
 
 fn read_into(call: &Call<'_>, ranges: UserRanges, offset: Option<u64>) -> Result<u64> {
@@ -152,6 +155,28 @@ pub fn pwritev2(call: &mut Call<'_>) -> Result<u64> {
     Ok(count)
 }
 
+/// vmsplice(2): the bytes are copied, which a program that leaves gifts alone does not notice.
+///
+/// # Errors
+/// As the manual page says.
+pub fn vmsplice(call: &mut Call<'_>) -> Result<u64> {
+    let file = call.file(0)?;
+    let options = call.uint(3);
+    if options & !SPLICE_FLAGS != 0 {
+        return Err(Errno::EINVAL);
+    }
+    if pipe::capacity(&*file.ops).is_err() {
+        return Err(Errno::EBADF);
+    }
+    let ranges = ranges(call)?;
+    let writes = file.is_writable();
+    let ready = if writes { Poll::OUT | Poll::ERR } else { Poll::IN | Poll::HUP };
+    if options & SPLICE_NONBLOCK != 0 && !file.ops.poll(&file).intersects(ready) {
+        return Err(Errno::EAGAIN);
+    }
+    if writes { write_from(call, ranges, None) } else { read_into(call, ranges, None) }
+}
+
 /// lseek(2).
 ///
 /// # Errors
@@ -159,11 +184,13 @@ pub fn pwritev2(call: &mut Call<'_>) -> Result<u64> {
 pub fn lseek(call: &mut Call<'_>) -> Result<u64> {
     let file = call.file(0)?;
     let (offset, whence) = (call.long(1), call.uint(2));
-    if file.status() & crate::fs::file::flags::O_PATH != 0 {
-        return Err(Errno::EBADF);
+    if whence > 4 {
+        return Err(Errno::EINVAL);
     }
     if !file.ops.is_seekable() {
-        return Err(Errno::ESPIPE);
+        // Event descriptors and the like have a position that stays where it is.
+        let is_event = file.ops.metadata()?.mode & mode::S_IFMT == 0;
+        return if is_event { Ok(0) } else { Err(Errno::ESPIPE) };
     }
     let mut position = file.position.lock();
     let relative = |start: u64| start.checked_add_signed(offset).ok_or(Errno::EINVAL);

@@ -211,9 +211,9 @@ impl Socket {
         let result = self.ops.send(thread, source, out);
         if result == Err(Errno::EPIPE)
             && out.flags & msg::NOSIGNAL == 0
-            && self.ops.identity().1 != kind::DGRAM
+            && self.ops.identity().1 == kind::STREAM
         {
-            signal::kernel_to_thread(thread, SIGPIPE);
+            signal::by_own_call(thread, SIGPIPE);
         }
         result
     }

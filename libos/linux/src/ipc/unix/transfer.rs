@@ -5,7 +5,7 @@ use super::{Address, UnixSocket, timed_out};
 use crate::io::{Sink, Source};
 use crate::ipc::socket::message::sender_credentials;
 use crate::ipc::socket::options::so;
-use crate::ipc::socket::{Incoming, Outgoing, Receive, SocketOps, kind, msg};
+use crate::ipc::socket::{Incoming, Outgoing, Receive, kind, msg};
 use crate::task::Thread;
 use crate::wait;
 use crate::{Errno, Result};
@@ -166,7 +166,7 @@ impl UnixSocket {
             return Err(Errno::EAGAIN);
         }
         let Some(link) = self.link.get() else {
-            return Err(if self.is_listening() { Errno::EINVAL } else { Errno::ENOTCONN });
+            return Err(if self.kind == kind::STREAM { Errno::EINVAL } else { Errno::ENOTCONN });
         };
         if sink.left() == 0 {
             return Ok(Incoming::default());
