@@ -8,9 +8,18 @@
 static const long places[] = {0, 1, 100, 4095, 4096, 5000, 10000, 70000, -1, -4096};
 static long place(void) { return PICK(places); }
 
+/* Whether it is a directory: its positions are the file system's own matter. */
+static int is_directory(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 static void do_read(void)
 {
     int fd = descriptor();
+    if (is_directory(fd))
+        return;
     unsigned len = rnd(3) ? rnd(300) : BUFFER;
     say(" %d %u", fd, len);
     tell_bytes(buffer, tell(read(fd, buffer, len)));
@@ -59,6 +68,7 @@ static void do_writev(void)
     unsigned len;
     char *data = bytes(2000, &len);
     int fd = descriptor();
+    len += len == 0;
     struct iovec parts[] = {{data, len / 3}, {data + len / 3, len - len / 3}};
     say(" %d %u", fd, len);
     tell(writev(fd, parts, 2));
@@ -71,11 +81,10 @@ static void do_lseek(void)
     long offset = place();
     say(" %d %ld %d", fd, offset, whence);
     long result = lseek(fd, offset, whence);
-    struct stat st;
-    /* The ends of directories are the file system's own matter. */
-    if (result > 0 && fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
-        result = 1, lseek(fd, 0, SEEK_SET);
-    tell(result);
+    if (is_directory(fd))
+        lseek(fd, 0, SEEK_SET);
+    else
+        tell(result);
 }
 
 static void do_ftruncate(void)
@@ -88,7 +97,7 @@ static void do_ftruncate(void)
 
 static void do_fallocate(void)
 {
-    static const int modes[] = {0, 1, 3, 2, 8};
+    static const int modes[] = {0, 1, 3, 2, 64};
     int fd = descriptor(), mode = PICK(modes);
     long offset = place(), len = place();
     say(" %d %d %ld %ld", fd, mode, offset, len);
@@ -100,10 +109,12 @@ static void tell_stat(long result, const struct stat *st)
     tell(result);
     if (result != 0)
         return;
-    say(" %o", st->st_mode);
+    /* What fchmod does to pipes and sockets nobody sees but stat. */
+    int named = S_ISREG(st->st_mode) || S_ISLNK(st->st_mode) || S_ISDIR(st->st_mode);
+    say(" %o", named ? st->st_mode : st->st_mode & S_IFMT);
     if (S_ISREG(st->st_mode) || S_ISLNK(st->st_mode))
         say(" links %lu size %ld", st->st_nlink, st->st_size);
-    if (S_ISSOCK(st->st_mode))
+    if (S_ISSOCK(st->st_mode) || S_ISFIFO(st->st_mode))
         return;
     /* Only times that were set. */
     if (st->st_mtime < 1000000)
@@ -236,9 +247,8 @@ static void do_fsync(void)
 static void do_fionread(void)
 {
     int fd = descriptor(), n = 0;
-    struct stat st;
     say(" %d", fd);
-    if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
+    if (is_directory(fd))
         return;
     if (tell(ioctl(fd, FIONREAD, &n)) == 0)
         say(" %d", n);
@@ -246,7 +256,7 @@ static void do_fionread(void)
 
 static void do_fchmod(void)
 {
-    int fd = descriptor(), mode = some(0777);
+    int fd = descriptor(), mode = some(0777) | (is_directory(fd) ? 0700 : 0);
     say(" %d %o", fd, mode);
     tell(fchmod(fd, mode));
 }

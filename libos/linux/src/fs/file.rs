@@ -174,6 +174,11 @@ pub trait FileOps: Send + Sync + Any {
         false
     }
 
+    /// Whether lseek succeeds and leaves the position at 0.
+    fn stays_at_start(&self) -> bool {
+        false
+    }
+
     /// Finds data or holes, or the end; `position` is the argument of lseek, already relative to the start.
     ///
     /// # Errors
@@ -270,7 +275,7 @@ pub trait FileOps: Send + Sync + Any {
     /// The last descriptor (and mapping, and message in flight) of this open file is gone.
     fn release(&self, file: &OpenFile) {}
 
-    /// A descriptor of this open file was closed by `pid` (for record locks, and for flush).
+    /// A descriptor of this open file was closed by `pid`.
     fn close(&self, file: &OpenFile, pid: u32) {}
 
     /// For finding out what a file is, as `file.ops.as_any().downcast_ref::<UnixSocket>()`.
@@ -335,6 +340,12 @@ impl OpenFile {
     #[inline]
     pub fn more_than_path(self: Arc<Self>) -> Result<Arc<Self>> {
         if self.status() & flags::O_PATH == 0 { Ok(self) } else { Err(Errno::EBADF) }
+    }
+
+    /// A descriptor of it was closed by process `pid`, whose record locks on the file go with that.
+    pub fn closed_by(&self, pid: u32) {
+        super::lock::closed(self, pid);
+        self.ops.close(self, pid);
     }
 
     /// Whether reading is allowed. Access mode 3 allows nothing, as open(2) says.

@@ -5,7 +5,7 @@ use super::dentry::Dentry;
 use super::file::{FileOps, OpenFile, Whence, flags, mode};
 use super::inode::{Change, Inode, Statistics};
 use super::mount::{Cache, Mount};
-use super::{Mapping, Metadata, lock, seek_by_size, stream, time_of_day};
+use super::{Mapping, Metadata, seek_by_size, stream, time_of_day};
 use crate::call::Call;
 use crate::io::{Sink, Source};
 use crate::task::Thread;
@@ -126,7 +126,10 @@ impl MemoryFile {
         if mapped && state.seals & seal::WRITE == 0 {
             return Err(Errno::EBUSY);
         }
-        state.seals |= seals;
+        // Nobody may change what is sealed to be run as it is.
+        let runs = seals & seal::EXEC != 0 && state.mode & 0o111 != 0;
+        state.seals |=
+            seals | if runs { seal::SHRINK | seal::GROW | seal::WRITE | seal::FUTURE_WRITE } else { 0 };
         Ok(())
     }
 }
@@ -218,10 +221,6 @@ impl FileOps for MemoryFile {
 
     fn sync(&self, _: bool) -> Result<()> {
         Ok(())
-    }
-
-    fn close(&self, file: &OpenFile, pid: u32) {
-        lock::closed(file, pid);
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -170,11 +170,7 @@ fn wanted(status: u32) -> u32 {
 fn finish(thread: &Thread, dentry: &Arc<Dentry>, status: u32, created: bool) -> Result<Arc<OpenFile>> {
     let kind = dentry.inode.kind();
     if status & flags::O_DIRECTORY != 0 && kind != mode::S_IFDIR {
-        return Err(if kind == mode::S_IFLNK && status & flags::O_PATH == 0 {
-            Errno::ELOOP
-        } else {
-            Errno::ENOTDIR
-        });
+        return Err(Errno::ENOTDIR);
     }
     if status & flags::O_PATH != 0 {
         return Ok(OpenFile::at(Arc::new(PathFile(dentry.clone())), status, dentry.clone()));
@@ -182,7 +178,9 @@ fn finish(thread: &Thread, dentry: &Arc<Dentry>, status: u32, created: bool) -> 
     let writes = status & flags::O_ACCMODE != 0;
     match kind {
         mode::S_IFLNK => return Err(Errno::ELOOP),
-        mode::S_IFDIR if writes || status & flags::O_CREAT != 0 => return Err(Errno::EISDIR),
+        mode::S_IFDIR if writes || status & (flags::O_CREAT | flags::O_TRUNC) != 0 => {
+            return Err(Errno::EISDIR);
+        }
         mode::S_IFSOCK => return Err(Errno::ENXIO),
         _ => {}
     }
@@ -314,10 +312,9 @@ pub fn openat2(call: &mut Call<'_>) -> Result<u64> {
         return Err(Errno::EXDEV);
     }
     // An absolute path begins at the descriptor's directory where that is to be the root.
-    let base = base(call.process(), fd, if resolve & IN_ROOT == 0 { &path } else { b"." })?;
-    if path.is_empty() {
-        return Err(Errno::ENOENT);
-    }
+    let is_absolute = path.first() == Some(&b'/');
+    let from = if is_absolute && resolve & IN_ROOT != 0 { b"." } else { path.as_slice() };
+    let base = base(call.process(), fd, from)?;
     let mut walk = Walk::new(call.thread);
     walk.one_mount = resolve & NO_XDEV != 0;
     walk.no_magic_links = resolve & NO_MAGICLINKS != 0;

@@ -287,6 +287,10 @@ impl Epoll {
 }
 
 impl FileOps for Epoll {
+    fn ioctl(&self, _: &Thread, _: &OpenFile, _: u32, _: usize) -> Result<u64> {
+        Err(Errno::EINVAL)
+    }
+
     fn poll(&self, _: &OpenFile) -> Poll {
         self.fire();
         let budget = self.ready.lock().len();

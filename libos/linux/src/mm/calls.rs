@@ -33,6 +33,8 @@ pub fn mmap(call: &mut Call<'_>) -> Result<u64> {
     if flags & bits::MAP_FIXED != 0 && addr % PAGE != 0 {
         return Err(Errno::EINVAL);
     }
+    let space = call.process().space();
+    let exists = flags & bits::MAP_FIXED_NOREPLACE != 0 && space.overlaps(addr, len);
     let file = if flags & bits::MAP_ANONYMOUS != 0 {
         if kind == MAP_SHARED_VALIDATE {
             return Err(Errno::EINVAL);
@@ -40,6 +42,9 @@ pub fn mmap(call: &mut Call<'_>) -> Result<u64> {
         None
     } else {
         let file = call.file(4)?;
+        if exists {
+            return Err(Errno::EEXIST);
+        }
         if kind == MAP_SHARED_VALIDATE && flags & !LEGACY != 0 {
             return Err(Errno::EOPNOTSUPP);
         }
@@ -57,7 +62,6 @@ pub fn mmap(call: &mut Call<'_>) -> Result<u64> {
         Some((file, offset))
     };
     super::lock::check_flag(call.process(), flags)?;
-    let space = call.process().space();
     let mut flags = (flags & !MAP_TYPE) | if shared { bits::MAP_SHARED } else { bits::MAP_PRIVATE };
     let mut addr = addr & !(PAGE - 1);
     if flags & MAP_32BIT != 0 && flags & (bits::MAP_FIXED | bits::MAP_FIXED_NOREPLACE) == 0 {

@@ -292,6 +292,14 @@ impl AddressSpace {
         }
     }
 
+    /// Whether anything is mapped between `addr` and `addr + len`.
+    #[must_use]
+    pub fn overlaps(&self, addr: usize, len: usize) -> bool {
+        let inner = self.inner.lock();
+        let last = inner.areas.range(..addr.saturating_add(len)).next_back();
+        last.is_some_and(|(_, area)| area.end > addr)
+    }
+
     /// The area that holds `addr`.
     #[must_use]
     pub fn find(&self, addr: usize) -> Option<Area> {

@@ -392,7 +392,7 @@ fn finish(thread: &Arc<Thread>, plan: &Plan, placed: &stack::Placed) {
     process.has_execed.store(1, Ordering::Relaxed);
     let closed = process.files.remove_if(|_, close_on_exec| close_on_exec);
     for file in &closed {
-        file.ops.close(file, process.pid);
+        file.closed_by(process.pid);
     }
     drop(closed);
     let base = plan.asked.rsplit(|b| *b == b'/').next().unwrap_or(&[]);

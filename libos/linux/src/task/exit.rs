@@ -162,7 +162,7 @@ pub fn never_ran(thread: &Arc<Thread>) {
 fn finish_process(process: &Arc<Process>, frame: Option<&mut Frame>) -> bool {
     let files = process.files.remove_if(|_, _| Arc::strong_count(&process.files) == 1);
     for file in &files {
-        file.ops.close(file, process.pid);
+        file.closed_by(process.pid);
     }
     drop(files);
     crate::ipc::process_ended(process);

@@ -10,7 +10,7 @@ use postern_pal::user;
 
 /// A descriptor of `file` was taken out of the table of `process`.
 pub(super) fn closed(process: &Process, file: Arc<OpenFile>) {
-    file.ops.close(&file, process.pid);
+    file.closed_by(process.pid);
     drop(file);
 }
 

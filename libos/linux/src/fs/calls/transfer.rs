@@ -128,7 +128,7 @@ fn is_pipe(file: &OpenFile) -> bool {
 fn can_splice_from(file: &OpenFile) -> Result<bool> {
     let what = file.ops.metadata()?;
     Ok(match what.mode & mode::S_IFMT {
-        0 | mode::S_IFDIR => false,
+        0 | mode::S_IFDIR | mode::S_IFIFO => false,
         mode::S_IFCHR => what.rdev != device::NULL,
         _ => true,
     })
@@ -173,7 +173,9 @@ pub fn copy_file_range(call: &mut Call<'_>) -> Result<u64> {
         return Err(Errno::EINVAL);
     }
     let (from_at, to_at) = (offset_at(from_ptr)?, offset_at(to_ptr)?);
-    let kinds = [from.ops.metadata()?, to.ops.metadata()?].map(|m| m.mode & mode::S_IFMT);
+    let both = [from.ops.metadata()?, to.ops.metadata()?];
+    let is_one_file_system = both[0].dev == both[1].dev;
+    let kinds = both.map(|m| m.mode & mode::S_IFMT);
     if kinds.contains(&mode::S_IFDIR) {
         return Err(Errno::EISDIR);
     }
@@ -182,6 +184,9 @@ pub fn copy_file_range(call: &mut Call<'_>) -> Result<u64> {
     }
     if !from.is_readable() || !to.is_writable() || to.status() & flags::O_APPEND != 0 {
         return Err(Errno::EBADF);
+    }
+    if !is_one_file_system {
+        return Err(Errno::EXDEV);
     }
     let a = from_at.unwrap_or_else(|| *from.position.lock());
     let left = usize::try_from(from.ops.size()?.saturating_sub(a)).unwrap_or(usize::MAX);
@@ -225,7 +230,7 @@ pub fn splice(call: &mut Call<'_>) -> Result<u64> {
         || no_place(&from, from_ptr)
         || no_place(&to, to_ptr)
         || (!to_pipe && to.status() & flags::O_APPEND != 0)
-        || !can_splice_from(&from)?
+        || (!from_pipe && !can_splice_from(&from)?)
         || to.ops.metadata()?.mode & mode::S_IFMT == 0
     {
         return Err(Errno::EINVAL);

@@ -80,13 +80,29 @@ fn ranges(call: &Call<'_>) -> Result<UserRanges> {
     UserRanges::from_iovec(call.word(1), call.word(2))
 }
 
+/// No bytes at all are read from any file, whatever it is.
+fn read_vector(call: &Call<'_>, ranges: UserRanges, offset: Option<u64>) -> Result<u64> {
+    if ranges.left() > 0 {
+        return read_into(call, ranges, offset);
+    }
+    if call.file(0)?.is_readable() { Ok(0) } else { Err(Errno::EBADF) }
+}
+
+/// As [`read_vector`].
+fn write_vector(call: &Call<'_>, ranges: UserRanges, offset: Option<u64>) -> Result<u64> {
+    if ranges.left() > 0 {
+        return write_from(call, ranges, offset);
+    }
+    if call.file(0)?.is_writable() { Ok(0) } else { Err(Errno::EBADF) }
+}
+
 /// readv(2).
 ///
 /// # Errors
 /// As the manual page says.
 pub fn readv(call: &mut Call<'_>) -> Result<u64> {
     let ranges = ranges(call)?;
-    read_into(call, ranges, None)
+    read_vector(call, ranges, None)
 }
 
 /// writev(2).
@@ -95,7 +111,7 @@ pub fn readv(call: &mut Call<'_>) -> Result<u64> {
 /// As the manual page says.
 pub fn writev(call: &mut Call<'_>) -> Result<u64> {
     let ranges = ranges(call)?;
-    write_from(call, ranges, None)
+    write_vector(call, ranges, None)
 }
 
 /// preadv(2).
@@ -105,7 +121,7 @@ pub fn writev(call: &mut Call<'_>) -> Result<u64> {
 pub fn preadv(call: &mut Call<'_>) -> Result<u64> {
     let at = position(call, 3)?;
     let ranges = ranges(call)?;
-    read_into(call, ranges, Some(at))
+    read_vector(call, ranges, Some(at))
 }
 
 /// pwritev(2).
@@ -115,7 +131,7 @@ pub fn preadv(call: &mut Call<'_>) -> Result<u64> {
 pub fn pwritev(call: &mut Call<'_>) -> Result<u64> {
     let at = position(call, 3)?;
     let ranges = ranges(call)?;
-    write_from(call, ranges, Some(at))
+    write_vector(call, ranges, Some(at))
 }
 
 const RWF_HIPRI: u32 = 1;
@@ -137,7 +153,7 @@ fn vector_position(call: &Call<'_>) -> Result<Option<u64>> {
 pub fn preadv2(call: &mut Call<'_>) -> Result<u64> {
     let at = vector_position(call)?;
     let ranges = ranges(call)?;
-    read_into(call, ranges, at)
+    read_vector(call, ranges, at)
 }
 
 /// pwritev2(2).
@@ -147,7 +163,7 @@ pub fn preadv2(call: &mut Call<'_>) -> Result<u64> {
 pub fn pwritev2(call: &mut Call<'_>) -> Result<u64> {
     let at = vector_position(call)?;
     let ranges = ranges(call)?;
-    let count = write_from(call, ranges, at)?;
+    let count = write_vector(call, ranges, at)?;
     let flags = call.uint(5);
     if flags & (RWF_DSYNC | RWF_SYNC) != 0 {
         call.with_file(0, |file| file.ops.sync(flags & RWF_SYNC == 0))?;
@@ -192,6 +208,9 @@ pub fn lseek(call: &mut Call<'_>) -> Result<u64> {
         let is_event = file.ops.metadata()?.mode & mode::S_IFMT == 0;
         return if is_event { Ok(0) } else { Err(Errno::ESPIPE) };
     }
+    if file.ops.stays_at_start() {
+        return Ok(0);
+    }
     let mut position = file.position.lock();
     let relative = |start: u64| start.checked_add_signed(offset).ok_or(Errno::EINVAL);
     let new = match whence {
@@ -205,7 +224,7 @@ pub fn lseek(call: &mut Call<'_>) -> Result<u64> {
         _ => return Err(Errno::EINVAL),
     };
     if i64::try_from(new).is_err() {
-        return Err(Errno::EOVERFLOW);
+        return Err(Errno::EINVAL);
     }
     *position = new;
     Ok(new)

@@ -90,13 +90,12 @@ impl FileOps for Memory {
         true
     }
 
+    fn stays_at_start(&self) -> bool {
+        matches!(self.number, NULL | ZERO | FULL)
+    }
+
     fn seek(&self, _: &OpenFile, position: u64, whence: Whence) -> Result<u64> {
-        match (self.number, whence) {
-            // null_lseek: always at the beginning.
-            (NULL | ZERO | FULL, _) => Ok(0),
-            (_, Whence::Set | Whence::Current) => Ok(position),
-            _ => Ok(0),
-        }
+        Ok(if matches!(whence, Whence::Set | Whence::Current) { position } else { 0 })
     }
 
     fn metadata(&self) -> Result<Metadata> {

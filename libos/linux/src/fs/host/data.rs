@@ -3,7 +3,7 @@
 use super::HostInode;
 use crate::fs::file::Whence;
 use crate::fs::inode::Inode;
-use crate::fs::{FileOps, Mapping, Metadata, OpenFile, lock, seek_by_size, stream};
+use crate::fs::{FileOps, Mapping, Metadata, OpenFile, seek_by_size, stream};
 use crate::io::{Sink, Source};
 use crate::task::Thread;
 use crate::{Errno, Result};
@@ -96,10 +96,6 @@ impl FileOps for HostInode {
 
     fn sync(&self, data_only: bool) -> Result<()> {
         self.flush(data_only)
-    }
-
-    fn close(&self, file: &OpenFile, pid: u32) {
-        lock::closed(file, pid);
     }
 
     fn release(&self, _: &OpenFile) {

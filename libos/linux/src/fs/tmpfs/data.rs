@@ -3,7 +3,7 @@
 use super::{Body, Content, Node, SMALL};
 use crate::fs::file::Whence;
 use crate::fs::inode::Inode;
-use crate::fs::{FileOps, Mapping, Metadata, OpenFile, lock, time_of_day};
+use crate::fs::{FileOps, Mapping, Metadata, OpenFile, time_of_day};
 use crate::io::{Sink, Source};
 use crate::task::Thread;
 use crate::{Errno, Mutex, Result};
@@ -245,10 +245,6 @@ impl FileOps for Node {
 
     fn sync(&self, _: bool) -> Result<()> {
         Ok(())
-    }
-
-    fn close(&self, file: &OpenFile, pid: u32) {
-        lock::closed(file, pid);
     }
 
     fn as_any(&self) -> &dyn Any {

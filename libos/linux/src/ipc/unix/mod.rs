@@ -251,16 +251,17 @@ impl UnixSocket {
     }
 
     fn connect_stream(&self, thread: &Thread, nonblocking: bool, address: &Address) -> Result<()> {
+        if self.kind == kind::STREAM && Self::is_display(thread, address) {
+            return self.connect_display(thread);
+        }
+        // The address comes first.
+        let target = Self::find(thread, address)?;
         if self.link.get().is_some() {
             return Err(Errno::EISCONN);
         }
         if self.listener.lock().is_some() {
             return Err(Errno::EINVAL);
         }
-        if self.kind == kind::STREAM && Self::is_display(thread, address) {
-            return self.connect_display(thread);
-        }
-        let target = Self::find(thread, address)?;
         if target.kind != self.kind {
             return Err(Errno::EPROTOTYPE);
         }
