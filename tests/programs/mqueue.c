@@ -21,9 +21,10 @@
 
 static char name[64], buf[8192];
 static sem_t told;
+static int told_value;
 
 static void on_thread(union sigval value) {
-    printf("thread %d\n", value.sival_int);
+    told_value = value.sival_int;
     sem_post(&told);
 }
 
@@ -76,6 +77,8 @@ static void *receiver(void *arg) {
     char text[8192];
     unsigned priority;
     long n = mq_receive(*(mqd_t *)arg, text, sizeof text, &priority);
+    /* Not before the main thread has told of its call. */
+    sem_wait(&told);
     printf("received %ld %c %u\n", n, text[0], priority);
     return NULL;
 }
@@ -148,6 +151,7 @@ int main(void) {
     pthread_create(&thread, NULL, receiver, &q);
     usleep(50000);
     SAY(mq_send(q, "w", 1, 7));
+    sem_post(&told);
     pthread_join(thread, NULL);
 
     mqd_t r = mq_open(name, O_RDONLY), w = mq_open(name, O_WRONLY);
@@ -157,11 +161,11 @@ int main(void) {
     SAY(mq_unlink("/no-such-queue-here"));
     signals(q);
 
-    sem_init(&told, 0, 0);
     struct sigevent event = {.sigev_notify = SIGEV_THREAD, .sigev_notify_function = on_thread, .sigev_value.sival_int = 5};
     SAY(mq_notify(q, &event));
     SAY(mq_send(q, "t", 1, 0));
     SAY(sem_wait(&told));
+    printf("thread %d\n", told_value);
     SAY(mq_notify(q, &event));
     SAY(mq_notify(q, NULL));
 

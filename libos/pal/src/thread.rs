@@ -373,7 +373,8 @@ pub fn park(deadline: Option<u64>) {
     sync::futex_wait(token, 0, deadline);
     // Before the thread looks whether it was kicked: see [`kick`].
     control.is_parked.swap(0, Ordering::SeqCst);
-    token.store(0, Ordering::Release);
+    // A full fence: an `unpark` that comes after what the thread looks at next must find the token taken.
+    token.swap(0, Ordering::SeqCst);
     look_up(control);
 }
 

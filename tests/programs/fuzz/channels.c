@@ -39,7 +39,10 @@ static void do_event(void)
 {
     uint64_t value = once_in(5) ? ~0ull - rnd(2) : rnd(100);
     int fd = descriptor();
+    struct stat st;
     say(" %d", fd);
+    if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
+        return;
     if (rnd(2))
         say(" write %llx", (unsigned long long)value), tell(write(fd, &value, 8));
     else

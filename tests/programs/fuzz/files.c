@@ -38,6 +38,8 @@ static void do_readv(void)
 {
     int fd = descriptor();
     unsigned a = rnd(50), b = rnd(200);
+    if (is_directory(fd))
+        return;
     struct iovec parts[] = {{buffer, a}, {NULL, 0}, {buffer + a, b}};
     memset(buffer, 0, a + b);
     say(" %d %u+%u", fd, a, b);

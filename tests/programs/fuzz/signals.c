@@ -126,7 +126,10 @@ static void do_read_signal(void)
 {
     struct signalfd_siginfo info;
     int fd = descriptor();
+    struct stat st;
     say(" %d", fd);
+    if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
+        return;
     long n = read(fd, &info, sizeof info);
     tell(n);
     if (n == sizeof info && info.ssi_signo < 65 && info.ssi_pid == (uint32_t)getpid())

@@ -76,6 +76,9 @@ pub fn handle(file: &OpenFile) -> Option<(Arc<Handle>, u64)> {
 impl MemoryFile {
     fn write_at(&self, source: &mut Source<'_>, at: u64) -> Result<usize> {
         let mut limit = source.left();
+        if limit == 0 {
+            return Ok(0);
+        }
         {
             let state = self.state.lock();
             if state.seals & (seal::WRITE | seal::FUTURE_WRITE) != 0 {

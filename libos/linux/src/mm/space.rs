@@ -447,16 +447,26 @@ impl AddressSpace {
             self.check_growth(&inner, &area, new_len - old_len)?;
         }
         let at = mem::remap(old, old_len, new_len, flags, new)?;
-        area.offset += (old - area.start) as u64;
         let old_end = old.checked_add(old_len).ok_or(Errno::EINVAL)?;
-        if flags & DONTUNMAP == 0 {
-            drop(inner.remove(old, old_end));
-        }
+        let moved = if flags & DONTUNMAP == 0 {
+            inner.remove(old, old_end)
+        } else {
+            area.offset += (old - area.start) as u64;
+            area.start = old;
+            area.end = area.end.min(old_end);
+            alloc::vec![area]
+        };
         let end = at.checked_add(new_len).ok_or(Errno::ENOMEM)?;
         drop(inner.remove(at, end));
-        area.start = at;
-        area.end = end;
-        inner.insert(area);
+        // What was not mapped before is not mapped now; only what reached to the old end grows.
+        for mut area in moved {
+            let grows = area.end == old_end && new_len > old_len;
+            area.start = at + (area.start - old);
+            area.end = if grows { end } else { (at + (area.end - old)).min(end) };
+            if area.start < area.end {
+                inner.insert(area);
+            }
+        }
         Ok(at)
     }
 
