@@ -353,7 +353,7 @@ syscalls! {
     434 pidfd_open: full crate::signal::pidfd_open;
     435 clone3: partial crate::task::clone::clone3 "as clone; no CLONE_INTO_CGROUP";
     436 close_range: partial crate::fs::calls::descriptor::close_range "no CLOSE_RANGE_UNSHARE";
-    437 openat2: partial crate::fs::open::openat2 "no RESOLVE_IN_ROOT";
+    437 openat2: full crate::fs::open::openat2;
     438 pidfd_getfd: full crate::signal::pidfd_getfd;
     439 faccessat2: full crate::fs::calls::stat::faccessat2;
     440 process_madvise: partial crate::mm::remote::process_madvise "about others it is a hint without effect";
