@@ -15,8 +15,8 @@ r eval 'local s=0 for i=1,1000 do s=s+i end return s' 0
 seq 20000 | sed 's/.*/SET key:& value-&/' | r --pipe 2>&1 | grep errors
 r dbsize
 redis-benchmark -p $port -q -n 10000 -c 20 -P 4 -t set,get,incr,lpush 2>&1 | tr '\r' '\n' | grep -c 'requests per second'
-(timeout 5 redis-cli -p $port subscribe c | head -6) & sub=$!; sleep 0.5; r publish c hello; sleep 0.1
-r publish c again; wait $sub
+(timeout 5 redis-cli -p $port subscribe c | head -6) >subscribed & sub=$!; sleep 0.5; r publish c hello; sleep 0.1
+r publish c again; wait $sub; cat subscribed
 r blpop empty 0.2
 r bgsave
 for _ in $(seq 100); do r info persistence | grep -q 'rdb_bgsave_in_progress:0' && break; sleep 0.1; done

@@ -8,7 +8,7 @@ use super::inode::Inode;
 use crate::call::Call;
 use crate::task::Thread;
 use crate::wait::{self, WaitQueue};
-use crate::{Errno, Mutex, Result};
+use crate::{Errno, Mutex, Result, ipc};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -44,10 +44,14 @@ static LOCKS: Mutex<Locks> = Mutex::new(Locks { files: None });
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 static CHANGED: WaitQueue = WaitQueue::new();
 
+/// The one inode of all event descriptors: an address that nothing has.
+const ANONYMOUS: usize = 1;
+
 /// Names the file behind an open file.
 fn identity(file: &OpenFile) -> usize {
     match super::dentry_of(file) {
         Some(dentry) => core::ptr::from_ref::<dyn Inode>(&*dentry.inode).cast::<()>().addr(),
+        None if ipc::event_kind(&*file.ops).is_some() || super::inotify::is_instance(&*file.ops) => ANONYMOUS,
         None => Arc::as_ptr(&file.ops).cast::<()>().addr(),
     }
 }

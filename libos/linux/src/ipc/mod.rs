@@ -109,16 +109,21 @@ pub fn link_name(ops: &dyn FileOps) -> Option<String> {
     if let Some(stream) = any.downcast_ref::<host_stream::HostStream>() {
         return Some(stream.link_name());
     }
-    let kind = if any.is::<eventfd::EventFd>() {
-        "eventfd"
+    event_kind(ops).map(|kind| format!("anon_inode:[{kind}]"))
+}
+
+/// The kind of an event descriptor. All of them have one inode in Linux (`anon_inodefs`).
+pub fn event_kind(ops: &dyn FileOps) -> Option<&'static str> {
+    let any = ops.as_any();
+    if any.is::<eventfd::EventFd>() {
+        Some("eventfd")
     } else if any.is::<epoll::Epoll>() {
-        "eventpoll"
+        Some("eventpoll")
     } else if any.is::<timerfd::TimerFd>() {
-        "timerfd"
+        Some("timerfd")
     } else if any.is::<signalfd::SignalFd>() {
-        "signalfd"
+        Some("signalfd")
     } else {
-        return None;
-    };
-    Some(format!("anon_inode:[{kind}]"))
+        None
+    }
 }

@@ -300,6 +300,7 @@ fn copy_process(call: &Call<'_>, request: &Request, share_memory: bool) -> Resul
         settings: crate::sys::ProcessSettings::default(),
         identity: Mutex::new(parent.identity.lock().clone()),
         state: Mutex::new(ProcessState::default()),
+        children_end: Mutex::new(()),
         changed: WaitQueue::new(),
         limits: Limits::new(parent.limits.all()),
         program: Mutex::new(parent.program.lock().clone()),

@@ -180,14 +180,18 @@ fn finish_process(process: &Arc<Process>, frame: Option<&mut Frame>) -> bool {
         }
     }
     let initial = process.pid == INITIAL.load(Ordering::Relaxed);
-    process.state.lock().exit = Some(status);
-    // From here on the host process may vanish.
     if initial {
         gate::tell(notice::EXIT, [u64::from(wait_status(status)), 0, 0, 0], b"");
     }
     let left = process::count_live(false);
+    let parent = process.parent.lock().upgrade();
+    {
+        let _ends = parent.as_ref().map(|parent| parent.children_end.lock());
+        process.state.lock().exit = Some(status);
+        // From here on the host process may vanish.
+        tell_parent(process, status);
+    }
     let returned = frame.is_some_and(|frame| clone::give_back(process, frame));
-    tell_parent(process, status);
     process.changed.wake();
     if left == 0 {
         gate::tell(notice::EMPTY, [0; 4], b"");

@@ -127,6 +127,9 @@ pub struct Process {
     pub identity: Mutex<Identity>,
     /// Threads, children, exit status.
     pub state: Mutex<ProcessState>,
+    /// Held while a child's end becomes visible and its signal is sent, and while children are waited for: no wait
+    /// reaps a child before its SIGCHLD is pending. Taken before any `state`.
+    pub children_end: Mutex<()>,
     /// Woken when a child changes state, a thread ends, a stop ends.
     pub changed: WaitQueue,
     /// Resource limits.
@@ -344,6 +347,7 @@ pub fn initial(boot: &postern_abi::boot::Boot) -> Result<Arc<Thread>> {
         settings: crate::sys::ProcessSettings::default(),
         identity: Mutex::new(identity),
         state: Mutex::new(ProcessState::default()),
+        children_end: Mutex::new(()),
         changed: WaitQueue::new(),
         limits: Limits::new(boot.rlimits),
         program: Mutex::new(Program::default()),

@@ -47,6 +47,7 @@ struct Found {
 
 /// Takes a state change of a matching child, if there is one. `None`: none now. `ECHILD`: no such child.
 fn take(parent: &Process, which: Which, options: u32) -> Result<Option<Found>> {
+    let _ends = parent.children_end.lock();
     let mut state = parent.state.lock();
     let mut any = false;
     let mut found = None;
