@@ -58,7 +58,9 @@ static void do_readv(void)
     struct iovec parts[] = {{buffer, a}, {NULL, 0}, {buffer + a, b}};
     memset(buffer, 0, a + b);
     say(" %d %u+%u", fd, a, b);
-    tell_bytes(buffer, tell(readv(fd, parts, 3)));
+    long n = tell(readv(fd, parts, 3));
+    forget_senders(fd, n);
+    tell_bytes(buffer, n);
 }
 
 static void do_write(void)

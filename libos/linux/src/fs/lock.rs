@@ -44,15 +44,20 @@ static LOCKS: Mutex<Locks> = Mutex::new(Locks { files: None });
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 static CHANGED: WaitQueue = WaitQueue::new();
 
-/// The one inode of all event descriptors: an address that nothing has.
-const ANONYMOUS: usize = 1;
+/// The one inode of all event descriptors: no address, and no pipe's number.
+const ANONYMOUS: usize = 2;
 
-/// Names the file behind an open file.
+/// Names the inode behind an open file. No address is odd, so the numbers of pipes, which both ends have, are.
 fn identity(file: &OpenFile) -> usize {
-    match super::dentry_of(file) {
-        Some(dentry) => core::ptr::from_ref::<dyn Inode>(&*dentry.inode).cast::<()>().addr(),
-        None if ipc::event_kind(&*file.ops).is_some() || super::inotify::is_instance(&*file.ops) => ANONYMOUS,
-        None => Arc::as_ptr(&file.ops).cast::<()>().addr(),
+    let ops = &*file.ops;
+    if let Some(dentry) = super::dentry_of(file) {
+        core::ptr::from_ref::<dyn Inode>(&*dentry.inode).cast::<()>().addr()
+    } else if ipc::event_kind(ops).is_some() || super::inotify::is_instance(ops) {
+        ANONYMOUS
+    } else if let Some(number) = ipc::pipe::number(ops).and_then(|number| usize::try_from(number).ok()) {
+        number.wrapping_mul(2).wrapping_add(1)
+    } else {
+        Arc::as_ptr(&file.ops).cast::<()>().addr()
     }
 }
 

@@ -100,15 +100,28 @@ pub fn bind_socket(
     bits: u32,
     object: Arc<dyn Any + Send + Sync>,
 ) -> Result<()> {
-    let base = open::base(&thread.process, -100, path)?;
-    let mut walk = Walk::new(thread);
-    let parent = walk.find_parent(&base, path)?;
-    if parent.last != Last::Name || parent.slash {
-        return Err(Errno::EADDRINUSE);
-    }
+    let parent = socket_parent(thread, path)?;
     let made = calls::name::make(thread, &parent, New::Node(mode::S_IFSOCK, 0), bits);
     let dentry = made.map_err(|e| if e == Errno::EEXIST { Errno::EADDRINUSE } else { e })?;
     dentry.inode.attach(object)
+}
+
+fn socket_parent(thread: &Thread, path: &[u8]) -> Result<path::Parent> {
+    let base = open::base(&thread.process, -100, path)?;
+    let parent = Walk::new(thread).find_parent(&base, path)?;
+    if parent.last == Last::Name && !parent.slash { Ok(parent) } else { Err(Errno::EADDRINUSE) }
+}
+
+/// Whether a socket could be bound to `path`.
+///
+/// # Errors
+/// As [`bind_socket`].
+pub fn may_bind_socket(thread: &Thread, path: &[u8]) -> Result<()> {
+    let parent = socket_parent(thread, path)?;
+    if Walk::new(thread).step(&parent.dir, &parent.name, b"")?.is_some() {
+        return Err(Errno::EADDRINUSE);
+    }
+    open::check_writable_directory(&thread.process, &parent.dir)
 }
 
 /// The object of the socket that is bound to `path`.

@@ -3,6 +3,7 @@
 use super::space::{Kind, PAGE, page_up};
 use crate::call::{Call, done};
 use crate::fs::dentry_of;
+use crate::ipc::socket::Socket;
 use crate::{Errno, Result};
 use postern_pal::mem::bits;
 use postern_pal::user;
@@ -67,6 +68,11 @@ pub fn mmap(call: &mut Call<'_>) -> Result<u64> {
     if flags & MAP_32BIT != 0 && flags & (bits::MAP_FIXED | bits::MAP_FIXED_NOREPLACE) == 0 {
         addr = space.find_free_below(len, 0x8000_0000).ok_or(Errno::ENOMEM)?;
         flags |= bits::MAP_FIXED_NOREPLACE;
+    }
+    let refuses = file.as_ref().is_some_and(|(file, _)| file.ops.as_any().is::<Socket>());
+    if refuses && flags & bits::MAP_FIXED != 0 {
+        // Linux makes room before it asks the socket, which has no memory to show.
+        space.unmap(addr, len)?;
     }
     done(space.map(addr, len, prot, flags, file, Kind::Plain)?)
 }

@@ -39,10 +39,12 @@ pub(super) fn check_flag(process: &Process, flags: u32) -> Result<()> {
 pub(super) fn fault_in(start: usize, end: usize, prot: u32, shared: bool) -> Result<()> {
     const POPULATE_READ: u32 = 22;
     const POPULATE_WRITE: u32 = 23;
-    if prot & (bits::PROT_READ | bits::PROT_WRITE | bits::PROT_EXEC) == 0 {
-        return Err(Errno::ENOMEM);
+    let (reads, writes) = (prot & bits::PROT_READ != 0, prot & bits::PROT_WRITE != 0);
+    if !reads && !writes {
+        // The host cannot be asked to fault in what can only be executed.
+        return if prot & bits::PROT_EXEC != 0 { Ok(()) } else { Err(Errno::ENOMEM) };
     }
-    let writes = prot & bits::PROT_WRITE != 0 && !shared;
+    let writes = writes && !(shared && reads);
     let advice = if writes { POPULATE_WRITE } else { POPULATE_READ };
     mem::advise(start, end - start, advice).map_err(|_| Errno::ENOMEM)
 }

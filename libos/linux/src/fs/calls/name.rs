@@ -149,10 +149,10 @@ fn link_at(call: &Call<'_>, from: (i32, usize), to: (i32, usize), flags: u32) ->
     if !Arc::ptr_eq(&target.mount, &parent.dir.mount) {
         return Err(Errno::EXDEV);
     }
+    check_writable_directory(call.process(), &parent.dir)?;
     if target.is_directory() {
         return Err(Errno::EPERM);
     }
-    check_writable_directory(call.process(), &parent.dir)?;
     {
         let _in_order = parent.dir.change();
         parent.dir.inode.link(&parent.dir, &parent.name, &target)?;
@@ -281,12 +281,12 @@ fn rename_at(call: &Call<'_>, from: (i32, usize), to: (i32, usize), flags: u32) 
     if flags & !(NOREPLACE | EXCHANGE) != 0 || flags == NOREPLACE | EXCHANGE {
         return Err(Errno::EINVAL);
     }
-    let (old_path, new_path) = (call.path(from.1)?, call.path(to.1)?);
-    let old_base = base(call.process(), from.0, &old_path)?;
-    let new_base = base(call.process(), to.0, &new_path)?;
     let mut walk = Walk::new(call.thread);
-    let old = walk.find_parent(&old_base, &old_path)?;
-    let new = walk.find_parent(&new_base, &new_path)?;
+    let mut parent = |(base_at, path_at): (i32, usize)| {
+        let path = call.path(path_at)?;
+        walk.find_parent(&base(call.process(), base_at, &path)?, &path)
+    };
+    let (old, new) = (parent(from)?, parent(to)?);
     if !Arc::ptr_eq(&old.dir.mount, &new.dir.mount) {
         return Err(Errno::EXDEV);
     }
@@ -310,8 +310,11 @@ fn try_rename(call: &Call<'_>, walk: &Walk<'_>, old: &Parent, new: &Parent, flag
     if flags & NOREPLACE != 0 && covered.is_some() {
         return Err(Errno::EEXIST);
     }
-    if flags & EXCHANGE != 0 && covered.is_none() {
-        return Err(Errno::ENOENT);
+    if flags & EXCHANGE != 0 {
+        let other = covered.as_ref().ok_or(Errno::ENOENT)?;
+        if new.slash && !other.is_directory() {
+            return Err(Errno::ENOTDIR);
+        }
     }
     if !child.is_directory() && (old.slash || (new.slash && flags & EXCHANGE == 0)) {
         return Err(Errno::ENOTDIR);

@@ -157,7 +157,15 @@ pub fn sendfile(call: &mut Call<'_>) -> Result<u64> {
     if !fits || !can_splice_from(&from)? {
         return Err(Errno::EINVAL);
     }
-    let moved = copy(call.thread, &from, offset, &to, None, len)?;
+    let moved = if offset.is_none() && Arc::ptr_eq(&from, &to) {
+        // Onto itself: both sides begin at the one position, and it moves once.
+        let start = *from.position.lock();
+        let moved = copy(call.thread, &from, Some(start), &to, Some(start), len)?;
+        *from.position.lock() = start.saturating_add(moved as u64);
+        moved
+    } else {
+        copy(call.thread, &from, offset, &to, None, len)?
+    };
     store_offset(offset_ptr, offset, moved)?;
     finish(&to, moved)
 }

@@ -355,6 +355,10 @@ impl Conduit {
     /// `ECONNRESET` once after the peer closed with unread data; `EFAULT`.
     pub fn take(&self, sink: &mut Sink<'_>, peek: bool) -> Option<Result<Taken>> {
         let mut flow = self.flow.lock();
+        // Before what is held: a stream tells of it after that.
+        if core::mem::take(&mut flow.reset) {
+            return Some(Err(Errno::ECONNRESET));
+        }
         if peek && let Some(packet) = flow.packets.front() {
             let attachment = Attachment {
                 files: packet.attachment.files.clone(),
@@ -365,11 +369,7 @@ impl Conduit {
             return Some(sink.put(&packet.data).map(|count| Taken { count, whole, attachment }));
         }
         let Some(packet) = flow.packets.pop_front() else {
-            return if core::mem::take(&mut flow.reset) {
-                Some(Err(Errno::ECONNRESET))
-            } else {
-                (flow.ended || flow.refused).then(|| Ok(Taken::default()))
-            };
+            return (flow.ended || flow.refused).then(|| Ok(Taken::default()));
         };
         let whole = packet.data.len();
         let full = flow.packets.len() + 1 >= MAX_PACKETS || flow.held > flow.limit / 2;
@@ -415,12 +415,6 @@ impl Conduit {
             flow.waiting.push(waiter.clone());
         }
         WriterView { writable, ended: flow.ended, refused: flow.refused }
-    }
-
-    /// Whether the reader takes no more.
-    #[must_use]
-    pub fn is_refused(&self) -> bool {
-        self.flow.lock().refused
     }
 
     /// Takes the error that the next read would report, for `SO_ERROR`.
@@ -474,10 +468,19 @@ impl Conduit {
 
     /// The reader is gone: drops everything. Returns whether there was anything.
     pub fn discard(&self) -> bool {
+        self.clear(true)
+    }
+
+    /// Drops the packets that wait. Returns whether there were any.
+    pub fn drop_packets(&self) -> bool {
+        self.clear(false)
+    }
+
+    fn clear(&self, for_ever: bool) -> bool {
         let mut files = Vec::new();
         let (any, waiting) = {
             let mut flow = self.flow.lock();
-            flow.refused = true;
+            flow.refused |= for_ever;
             let any = !flow.ring.is_empty() || !flow.packets.is_empty();
             flow.ring = Ring::new();
             flow.held = 0;
@@ -493,6 +496,19 @@ impl Conduit {
         garbage::land(&files);
         garbage::bury(files);
         any
+    }
+
+    /// The reader's next call fails with `ECONNRESET`.
+    pub fn fail(&self) {
+        self.flow.lock().reset = true;
+        self.reader.wake();
+    }
+
+    /// Whether neither a packet nor an error waits.
+    #[must_use]
+    pub fn has_nothing(&self) -> bool {
+        let flow = self.flow.lock();
+        flow.packets.is_empty() && !flow.reset
     }
 
     /// Calls `visit` for every file held.

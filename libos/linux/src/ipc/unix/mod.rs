@@ -21,7 +21,7 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use conduit::{Conduit, Credentials, DEFAULT_BUFFER};
 use core::any::Any;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 /// Highest backlog (`/proc/sys/net/core/somaxconn`).
 const MAX_BACKLOG: usize = 4096;
@@ -66,6 +66,13 @@ struct Listener {
     closed: bool,
 }
 
+/// What a socket will not do any more, whether or not it is connected.
+mod ended {
+    pub const RECEIVE: u32 = 1;
+    pub const SEND: u32 = 2;
+    pub const ALL: u32 = 4;
+}
+
 /// A socket.
 pub struct UnixSocket {
     this: Weak<UnixSocket>,
@@ -83,6 +90,8 @@ pub struct UnixSocket {
     target: Mutex<Option<Weak<UnixSocket>>>,
     /// Set if the peer is the display server.
     display: Once<DisplayClient>,
+    /// Bits of [`ended`]: shutdown(2) of its own, or closed.
+    ended: AtomicU32,
 }
 
 impl UnixSocket {
@@ -120,6 +129,7 @@ impl UnixSocket {
             inbox,
             target: Mutex::new(None),
             display: Once::new(),
+            ended: AtomicU32::new(0),
         })
     }
 
@@ -188,6 +198,23 @@ impl UnixSocket {
         self.inbox.discard();
     }
 
+    /// A datagram socket lost its peer `old`: what it holds is dropped, and the peer is told if it lives.
+    fn disconnected(&self, old: Option<Arc<Self>>) {
+        if !self.inbox.drop_packets() {
+            return;
+        }
+        let Some(old) = old else { return };
+        let theirs = old.target.lock().as_ref().map(Weak::as_ptr);
+        if theirs.is_some_and(|peer| core::ptr::eq(peer, self)) {
+            old.inbox.fail();
+        }
+    }
+
+    /// Takes the error that the peer's end left behind.
+    fn take_reset(&self) -> bool {
+        self.link.get().map_or(&self.inbox, |link| &link.rx).take_reset()
+    }
+
     fn link(&self) -> Result<&Link> {
         self.link.get().ok_or(Errno::ENOTCONN)
     }
@@ -254,16 +281,19 @@ impl UnixSocket {
         if self.kind == kind::STREAM && Self::is_display(thread, address) {
             return self.connect_display(thread);
         }
-        // The address comes first.
+        // The address comes first, and whether anybody listens.
         let target = Self::find(thread, address)?;
+        if target.kind != self.kind {
+            return Err(Errno::EPROTOTYPE);
+        }
+        if target.listener.lock().as_ref().is_none_or(|listener| listener.closed) {
+            return Err(Errno::ECONNREFUSED);
+        }
         if self.link.get().is_some() {
             return Err(Errno::EISCONN);
         }
         if self.listener.lock().is_some() {
             return Err(Errno::EINVAL);
-        }
-        if target.kind != self.kind {
-            return Err(Errno::EPROTOTYPE);
         }
         let own = credentials_of(thread, true);
         let attempt = || {
@@ -320,8 +350,13 @@ impl SocketOps for UnixSocket {
         let this = self.this.upgrade().ok_or(Errno::EINVAL)?;
         let mut name = self.name.lock();
         if *name != Address::Unnamed {
-            // Binding to no name again is no error.
-            return if address == Address::Unnamed { Ok(()) } else { Err(Errno::EINVAL) };
+            return match address {
+                // Binding to no name again is no error.
+                Address::Unnamed => Ok(()),
+                // Linux makes the node first.
+                Address::Path(path) => fs::may_bind_socket(thread, &path).and(Err(Errno::EINVAL)),
+                Address::Abstract(_) => Err(Errno::EINVAL),
+            };
         }
         *name = match address {
             Address::Unnamed => Address::Abstract(address::claim_any(&this)?),
@@ -343,7 +378,8 @@ impl SocketOps for UnixSocket {
     fn connect(&self, thread: &Thread, nonblocking: bool, address: &[u8]) -> Result<()> {
         const UNSPECIFIED: [u8; 2] = [0, 0];
         if self.kind == kind::DGRAM && address.get(..2) == Some(&UNSPECIFIED) {
-            *self.target.lock() = None;
+            let old = self.target.lock().take();
+            self.disconnected(old.and_then(|old| old.upgrade()));
             return Ok(());
         }
         let address = Address::parse(address)?;
@@ -354,7 +390,10 @@ impl SocketOps for UnixSocket {
         if target.kind != kind::DGRAM {
             return Err(Errno::EPROTOTYPE);
         }
-        *self.target.lock() = Some(Arc::downgrade(&target));
+        let old = self.target.lock().replace(Arc::downgrade(&target));
+        if let Some(old) = old.filter(|old| !core::ptr::eq(old.as_ptr(), Arc::as_ptr(&target))) {
+            self.disconnected(old.upgrade());
+        }
         self.queue.wake();
         Ok(())
     }
@@ -440,19 +479,22 @@ impl SocketOps for UnixSocket {
     }
 
     fn shutdown(&self, read: bool, write: bool) -> Result<()> {
-        if self.kind == kind::DGRAM {
-            let target = self.target.lock().as_ref().and_then(Weak::upgrade);
-            if read && target.is_some() {
-                self.inbox.refuse();
-            }
-            return Ok(());
+        self.ended.fetch_or(
+            (u32::from(read) * ended::RECEIVE) | (u32::from(write) * ended::SEND),
+            Ordering::SeqCst,
+        );
+        if read {
+            self.inbox.refuse();
         }
         if let Some(listener) = self.listener.lock().as_mut() {
             listener.closed |= read;
             self.queue.wake();
             return Ok(());
         }
-        let Ok(link) = self.link() else { return Ok(()) };
+        let Ok(link) = self.link() else {
+            self.queue.wake();
+            return Ok(());
+        };
         if write {
             link.tx.end(false);
         }
@@ -464,14 +506,27 @@ impl SocketOps for UnixSocket {
 
     fn poll(&self) -> Poll {
         const READ: Poll = Poll::IN.union(Poll::RDNORM);
-        const WRITE: Poll = Poll::OUT.union(Poll::WRNORM);
+        const WRITE: Poll = Poll::OUT.union(Poll::WRNORM).union(Poll::WRBAND);
         let mut ready = Poll::empty();
         if self.options.has_error() {
             ready |= Poll::ERR;
         }
+        let ended = self.ended.load(Ordering::SeqCst);
+        if self.link.get().is_none() {
+            if ended & ended::RECEIVE != 0 {
+                ready |= Poll::RDHUP | READ;
+            }
+            if ended & (ended::RECEIVE | ended::SEND) == ended::RECEIVE | ended::SEND {
+                ready |= Poll::HUP;
+            }
+        }
         if self.kind == kind::DGRAM {
-            if self.inbox.is_readable() {
+            let view = self.inbox.reader_view();
+            if view.readable {
                 ready |= READ;
+            }
+            if view.reset {
+                ready |= Poll::ERR;
             }
             let target = self.target.lock().as_ref().and_then(Weak::upgrade);
             if target.is_none_or(|t| t.inbox.writer_view(&self.queue).writable) {
@@ -487,8 +542,7 @@ impl SocketOps for UnixSocket {
             if rx.ended || rx.refused {
                 ready |= Poll::RDHUP | READ;
             }
-            // The peer is gone, or both directions were shut down.
-            if rx.ended && (tx.refused || tx.ended) {
+            if (rx.ended || rx.refused) && (tx.refused || tx.ended) {
                 ready |= Poll::HUP;
             }
             if rx.reset {
@@ -500,7 +554,7 @@ impl SocketOps for UnixSocket {
             return ready;
         }
         match self.listener.lock().as_ref() {
-            Some(listener) if !listener.pending.is_empty() => READ,
+            Some(listener) if !listener.pending.is_empty() => ready | READ,
             Some(_) => ready,
             None => ready | WRITE | Poll::HUP,
         }
@@ -511,6 +565,7 @@ impl SocketOps for UnixSocket {
     }
 
     fn close(&self) {
+        self.ended.fetch_or(ended::ALL, Ordering::SeqCst);
         let name = self.name.lock().clone();
         // The server side of a connection has its listener's name without owning it.
         if let Address::Abstract(name) = &name
@@ -546,7 +601,7 @@ impl SocketOps for UnixSocket {
 
     fn queued(&self) -> (usize, usize) {
         match self.link.get() {
-            Some(link) => (link.rx.readable_bytes(), link.tx.held_bytes()),
+            Some(link) => (link.rx.held_bytes(), link.tx.held_bytes()),
             None => (self.inbox.readable_bytes(), 0),
         }
     }
@@ -591,7 +646,7 @@ impl SocketOps for UnixSocket {
                 }
                 Some(Ok(out))
             }
-            so::ERROR if self.link.get().is_some_and(|l| l.rx.take_reset()) => {
+            so::ERROR if self.take_reset() => {
                 Some(Ok(i32::from(Errno::ECONNRESET.number()).to_ne_bytes().to_vec()))
             }
             _ => None,

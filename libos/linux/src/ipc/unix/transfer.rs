@@ -1,7 +1,7 @@
 //! Sending and receiving on `AF_UNIX` sockets.
 
 use super::conduit::{Conduit, Taken};
-use super::{Address, UnixSocket, timed_out};
+use super::{Address, UnixSocket, ended, timed_out};
 use crate::io::{Sink, Source};
 use crate::ipc::socket::message::sender_credentials;
 use crate::ipc::socket::options::so;
@@ -10,6 +10,7 @@ use crate::task::Thread;
 use crate::wait;
 use crate::{Errno, Result};
 use alloc::sync::{Arc, Weak};
+use core::sync::atomic::Ordering;
 
 /// Most bytes of requests that the display server gets at a time.
 const DISPLAY_CHUNK: usize = 64 << 10;
@@ -33,7 +34,9 @@ impl UnixSocket {
         attachment.credentials = sender_credentials(thread, attachment.credentials, wanted);
         let total = source.left();
         if total == 0 {
-            return if link.tx.is_refused() { Err(Errno::EPIPE) } else { Ok(0) };
+            let view = link.tx.writer_view(&self.queue);
+            // A peer that shut down its side shut down this one with it; a closed one as well.
+            return if view.ended || view.refused { Err(Errno::EPIPE) } else { Ok(0) };
         }
         if let Some(display) = self.display.get() {
             let mut done = 0;
@@ -81,8 +84,18 @@ impl UnixSocket {
         if out.flags & msg::OOB != 0 {
             return Err(Errno::EOPNOTSUPP);
         }
+        if self.take_reset() {
+            return Err(Errno::ECONNRESET);
+        }
         let link = self.link()?;
+        self.name_sender(out);
         self.put(thread, source, out, &link.tx)
+    }
+
+    /// Has the receiver learn the name of this socket.
+    fn name_sender(&self, out: &mut Outgoing<'_>) {
+        let name = self.name.lock();
+        out.attachment.from = (*name != Address::Unnamed).then(|| Arc::from(name.format()));
     }
 
     /// Puts one packet into a queue, waiting for room.
@@ -93,8 +106,9 @@ impl UnixSocket {
         out: &mut Outgoing<'_>,
         to: &Conduit,
     ) -> Result<usize> {
+        const OVERHEAD: usize = 32;
         let total = source.left();
-        if total > self.options.send_buffer() {
+        if total.saturating_add(OVERHEAD) > self.options.send_buffer() {
             return Err(Errno::EMSGSIZE);
         }
         let mut data = source.take_vec(total)?;
@@ -123,18 +137,19 @@ impl UnixSocket {
         if out.flags & msg::OOB != 0 {
             return Err(Errno::EOPNOTSUPP);
         }
-        let target = match out.to {
-            Some(address) => Self::find(thread, &Address::parse(address)?)?,
-            None => {
-                let mut target = self.target.lock();
-                match target.as_ref().ok_or(Errno::ENOTCONN)?.upgrade() {
-                    Some(socket) => socket,
-                    None => {
-                        *target = None;
-                        return Err(Errno::ECONNREFUSED);
-                    }
-                }
-            }
+        let named = out.to.map(Address::parse).transpose()?;
+        if named.is_none() && self.target.lock().is_none() {
+            return Err(Errno::ENOTCONN);
+        }
+        if self.take_reset() {
+            return Err(Errno::ECONNRESET);
+        }
+        if self.ended.load(Ordering::SeqCst) & ended::SEND != 0 {
+            return Err(Errno::EPIPE);
+        }
+        let target = match named {
+            Some(address) => Self::find(thread, &address)?,
+            None => self.living_target()?,
         };
         if target.kind != kind::DGRAM {
             return Err(Errno::EPROTOTYPE);
@@ -144,12 +159,28 @@ impl UnixSocket {
         if theirs.is_some_and(|peer| !core::ptr::eq(peer, self)) {
             return Err(Errno::EPERM);
         }
-        let name = self.name.lock().clone();
-        out.attachment.from = (name != Address::Unnamed).then(|| Arc::from(name.format()));
+        self.name_sender(out);
         match self.put(thread, source, out, &target.inbox) {
             // The queue of a closed socket refuses; a living one was shut down.
-            Err(Errno::EPIPE) if Arc::strong_count(&target) == 1 => Err(Errno::ECONNREFUSED),
+            Err(Errno::EPIPE) if target.ended.load(Ordering::SeqCst) & ended::ALL != 0 => {
+                Err(Errno::ECONNREFUSED)
+            }
             other => other,
+        }
+    }
+
+    /// The socket that datagrams go to. One that was closed is forgotten with an error.
+    fn living_target(&self) -> Result<Arc<Self>> {
+        let mut target = self.target.lock();
+        let living = target.as_ref().and_then(Weak::upgrade);
+        match living.filter(|socket| socket.ended.load(Ordering::SeqCst) & ended::ALL == 0) {
+            Some(socket) => Ok(socket),
+            None => {
+                *target = None;
+                drop(target);
+                self.disconnected(None);
+                Err(Errno::ECONNREFUSED)
+            }
         }
     }
 
@@ -224,7 +255,11 @@ impl UnixSocket {
         }
         let from = if self.kind == kind::SEQPACKET { &self.link()?.rx } else { &self.inbox };
         let peek = how.flags & msg::PEEK != 0;
-        let mut step = || from.take(sink, peek);
+        let mut step = || {
+            // Only those who wait learn from a datagram socket that it was shut down.
+            let nothing = how.nonblocking && self.kind == kind::DGRAM && from.has_nothing();
+            if nothing { None } else { from.take(sink, peek) }
+        };
         let taken = match step() {
             Some(result) => result?,
             None if how.nonblocking => return Err(Errno::EAGAIN),
