@@ -17,7 +17,7 @@ fn check(fuzzer: &Fuzzer, first: u64, count: u64) {
         );
     }
     if let Some(difference) = found.first() {
-        println!("{} differ; {}", found.len(), fuzzer.shrink(difference, CALLS).unwrap());
+        panic!("{} differ; {}", found.len(), fuzzer.shrink(difference, CALLS).unwrap());
     }
 }
 

@@ -243,7 +243,7 @@ static void do_inotify(void)
         say(" %d", fd);
         long n = tell(read(fd, buffer, BUFFER));
         struct stat st;
-        if (n < 16 || fstat(fd, &st) != 0 || S_IFMT & st.st_mode)
+        if (n < 16 || n == 128 || fstat(fd, &st) != 0 || S_IFMT & st.st_mode)
             return;
         for (long i = 0; i + 16 <= n;) {
             struct inotify_event *event = (struct inotify_event *)(buffer + i);

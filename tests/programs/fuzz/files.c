@@ -128,18 +128,16 @@ static void tell_stat(long result, const struct stat *st)
     tell(result);
     if (result != 0)
         return;
-    /* What fchmod does to pipes and sockets nobody sees but stat. */
+    /* What fchmod does to pipes and sockets nobody sees but stat; the host gets no set-ID files from apps. */
     int named = S_ISREG(st->st_mode) || S_ISLNK(st->st_mode) || S_ISDIR(st->st_mode);
-    say(" %o", named ? st->st_mode : st->st_mode & S_IFMT);
+    say(" %o", st->st_mode & (named ? ~(S_ISUID | S_ISGID) : S_IFMT));
     if (S_ISREG(st->st_mode) || S_ISLNK(st->st_mode))
         say(" links %lu size %ld", st->st_nlink, st->st_size);
-    if (S_ISSOCK(st->st_mode) || S_ISFIFO(st->st_mode))
-        return;
-    /* Only times that were set. */
-    if (st->st_mtime < 1000000)
-        say(" modified %ld.%ld", st->st_mtim.tv_sec, st->st_mtim.tv_nsec);
-    if (st->st_atime < 1000000)
-        say(" read %ld.%ld", st->st_atim.tv_sec, st->st_atim.tv_nsec);
+    /* Only a time that was set. When a file was read is the host's matter. */
+    if (S_ISREG(st->st_mode) && st->st_mtime < 1000000)
+        say("\nmodified %ld.%ld", st->st_mtim.tv_sec, st->st_mtim.tv_nsec);
+    else if (S_ISREG(st->st_mode))
+        say("\nmodified now");
 }
 
 static void do_fstat(void)

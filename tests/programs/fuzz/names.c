@@ -135,7 +135,7 @@ static void do_statfs_of_name(void)
     struct statx stx;
     say(" %s", path);
     if (tell(statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &stx)) == 0)
-        say(" %o mask %x", stx.stx_mode, stx.stx_mask & STATX_BASIC_STATS);
+        say(" %o mask %x", stx.stx_mode & ~(S_ISUID | S_ISGID), stx.stx_mask & STATX_BASIC_STATS);
 }
 
 const struct call name_calls[] = {

@@ -8,14 +8,13 @@ use super::mount::{Cache, Mount};
 use super::{Mapping, Metadata, seek_by_size, stream, time_of_day};
 use crate::call::Call;
 use crate::io::{Sink, Source};
-use crate::task::Thread;
+use crate::task::{Thread, process};
 use crate::{Errno, Mutex, Once, Result, ipc};
 use alloc::sync::Arc;
 use core::any::Any;
 use postern_abi::calls::Downcall;
 use postern_pal::gate;
 use postern_pal::handle::Handle;
-use postern_pal::mem::bits::PROT_WRITE;
 
 /// Seals (fcntl(2)).
 #[expect(missing_docs, reason = "the names are fcntl's own")]
@@ -117,10 +116,15 @@ impl MemoryFile {
         }
         let mut mapped = false;
         if seals & seal::WRITE != 0 {
-            call.process().space().for_each(&mut |area| {
-                let same = area.file.as_ref().is_some_and(|f| core::ptr::eq(f.ops.as_any(), self.as_any()));
-                mapped |= same && area.shared && area.prot & PROT_WRITE != 0;
-            });
+            for process in process::all() {
+                process.space().for_each(&mut |area| {
+                    // It could become writable by mprotect.
+                    let same = |f: &Arc<OpenFile>| {
+                        core::ptr::eq(f.ops.as_any(), self.as_any()) && f.is_writable()
+                    };
+                    mapped |= area.shared && area.file.as_ref().is_some_and(same);
+                });
+            }
         }
         let mut state = self.state.lock();
         if state.seals & seal::SEAL != 0 {

@@ -457,13 +457,13 @@ impl AddressSpace {
             alloc::vec![area]
         };
         let end = at.checked_add(new_len).ok_or(Errno::ENOMEM)?;
-        drop(inner.remove(at, end));
-        // What was not mapped before is not mapped now; only what reached to the old end grows.
+        // Only what reached to the old end grows; between what moved, what was there before stays.
         for mut area in moved {
             let grows = area.end == old_end && new_len > old_len;
             area.start = at + (area.start - old);
             area.end = if grows { end } else { (at + (area.end - old)).min(end) };
             if area.start < area.end {
+                drop(inner.remove(area.start, area.end));
                 inner.insert(area);
             }
         }

@@ -466,9 +466,14 @@ impl Conduit {
         self.wake_writer(waiting);
     }
 
-    /// The reader is gone: drops everything. Returns whether there was anything.
+    /// The reader is gone: drops everything. Returns whether there were bytes.
     pub fn discard(&self) -> bool {
-        self.clear(true)
+        let unread = {
+            let flow = self.flow.lock();
+            !flow.ring.is_empty() || flow.held > 0
+        };
+        self.clear(true);
+        unread
     }
 
     /// Drops the packets that wait. Returns whether there were any.

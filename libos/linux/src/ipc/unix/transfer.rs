@@ -138,14 +138,14 @@ impl UnixSocket {
             return Err(Errno::EOPNOTSUPP);
         }
         let named = out.to.map(Address::parse).transpose()?;
-        if named.is_none() && self.target.lock().is_none() {
-            return Err(Errno::ENOTCONN);
-        }
         if self.take_reset() {
             return Err(Errno::ECONNRESET);
         }
         if self.ended.load(Ordering::SeqCst) & ended::SEND != 0 {
             return Err(Errno::EPIPE);
+        }
+        if named.is_none() && self.target.lock().is_none() {
+            return Err(Errno::ENOTCONN);
         }
         let target = match named {
             Some(address) => Self::find(thread, &address)?,
