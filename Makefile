@@ -1,5 +1,5 @@
 # `make run` shows Postern, `make test` checks it. See README.md.
-.PHONY: build run test lint bench conformance programs fuzz packages
+.PHONY: build run test lint bench conformance programs stress fuzz packages
 
 build:
 	cargo build --release
@@ -27,6 +27,10 @@ conformance: packages build
 programs: packages build
 	sh tests/setup/packages.sh programs
 	POSTERN_TEST_USER=$$(sh tests/setup/user.sh) cargo test -p postern-tests --test languages -- --ignored
+
+stress: packages build
+	sh tests/setup/packages.sh programs
+	POSTERN_TEST_USER=$$(sh tests/setup/user.sh) cargo run --release -q -p postern-tests --bin stress
 
 fuzz: packages build
 	POSTERN_TEST_USER=$$(sh tests/setup/user.sh) POSTERN_FUZZ_SECONDS=600 cargo test -p postern-tests --test fuzz -- --ignored

@@ -8,7 +8,7 @@ libxkbcommon0 xkb-data libwayland-client0 python3 perl git xz-utils sqlite3 dcon
 libpython3.11-testsuite postgresql-15 redis-server nginx-light wrk curl openssh-server openssh-client tmux vim-tiny
 parallel procps iproute2 nodejs ruby php-cli php-sqlite3"
 [ "${1:-}" = programs ] && packages="$packages openjdk-17-jdk-headless mono-runtime mono-mcs libmono-system-core4.0-cil
-rustc cargo golang-go ffmpeg libglib2.0-tests dbus"
+rustc cargo golang-go ffmpeg stress-ng libglib2.0-tests dbus"
 missing=""
 for package in $packages; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"

@@ -14,6 +14,7 @@ pub mod rig;
 pub mod running;
 pub mod scripts;
 pub mod session;
+pub mod stress;
 pub mod terminal;
 
 pub use rig::{Outcome, Rig};

@@ -3,12 +3,18 @@
 use std::collections::HashSet;
 use std::fs;
 
+/// The ids of all processes.
+#[must_use]
+pub fn all() -> Vec<u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str().and_then(|name| name.parse().ok())).collect()
+}
+
 /// All processes below a process, itself included.
 #[must_use]
 pub fn tree(root: u32) -> Vec<u32> {
     let mut parents = Vec::new();
-    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse::<u32>().ok()) else { continue };
+    for pid in all() {
         if let Some(parent) = status_field(pid, "PPid:").and_then(|v| v.parse::<u32>().ok()) {
             parents.push((pid, parent));
         }

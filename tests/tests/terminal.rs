@@ -25,7 +25,9 @@ fn same(argv: &[&str], talk: impl Fn(&mut Terminal) -> io::Result<()>) {
 
 #[test]
 fn interactive_bash_with_interrupt_and_stop() {
-    same(&["/bin/bash", "--norc", "--noediting", "-i"], |t| {
+    // A background job of a script, as tests may be, inherits SIGINT ignored.
+    let bash = ["/usr/bin/env", "--default-signal=INT,QUIT", "/bin/bash", "--norc", "--noediting", "-i"];
+    same(&bash, |t| {
         t.expect("$ ")?;
         t.send("PS1='ready> '\n")?;
         t.expect("ready> ")?;

@@ -110,7 +110,7 @@ impl MemoryFile {
     ///
     /// # Errors
     /// `EPERM` once sealed against sealing or if not writable; `EINVAL`; `EBUSY` while it is mapped for writing.
-    pub fn add_seals(&self, call: &Call<'_>, seals: u32) -> Result<()> {
+    pub fn add_seals(&self, seals: u32) -> Result<()> {
         if seals & !seal::ALL != 0 {
             return Err(Errno::EINVAL);
         }
@@ -119,9 +119,8 @@ impl MemoryFile {
             for process in process::all() {
                 process.space().for_each(&mut |area| {
                     // It could become writable by mprotect.
-                    let same = |f: &Arc<OpenFile>| {
-                        core::ptr::eq(f.ops.as_any(), self.as_any()) && f.is_writable()
-                    };
+                    let same =
+                        |f: &Arc<OpenFile>| core::ptr::eq(f.ops.as_any(), self.as_any()) && f.is_writable();
                     mapped |= area.shared && area.file.as_ref().is_some_and(same);
                 });
             }

@@ -119,7 +119,7 @@ pub fn fcntl(call: &mut Call<'_>) -> Result<u64> {
         }
         F_GETPIPE_SZ => pipe::capacity(&*file.ops).map(|s| s as u64),
         F_ADD_SEALS if !file.is_writable() => Err(Errno::EPERM),
-        F_ADD_SEALS => memory(&file)?.add_seals(call, call.uint(2)).map(|()| 0),
+        F_ADD_SEALS => memory(&file)?.add_seals(call.uint(2)).map(|()| 0),
         F_GET_SEALS => memory(&file).map(|m| u64::from(m.seals())),
         F_GET_RW_HINT => {
             user::write(argument, &0u64)?;
