@@ -127,7 +127,7 @@ pub fn compile(policy: &Policy, gate: Range<u64>, without: &[&str]) -> Result<Ve
     Ok(program.into_iter().flat_map(bytes).collect())
 }
 
-/// The beginning of the filter: calls of another architecture end the process; calls from outside the gate trap. The
+/// The beginning of the filter: calls of another architecture and calls from outside the gate trap. The
 /// instruction pointer that a filter sees is that of the instruction after the two bytes of `syscall`.
 fn gate_check(gate: Range<u64>) -> Result<Vec<sock_filter>, Box<dyn Error>> {
     const LOAD: u16 = 0x20; // BPF_LD | BPF_W | BPF_ABS
@@ -138,7 +138,6 @@ fn gate_check(gate: Range<u64>) -> Result<Vec<sock_filter>, Box<dyn Error>> {
     const POINTER_LOW: u32 = 8;
     const POINTER_HIGH: u32 = 12;
     const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
-    const KILL_PROCESS: u32 = 0x8000_0000;
     const TRAP: u32 = 0x0003_0000;
     let first = gate.start + 2;
     let high = u32::try_from(first >> 32)?;
@@ -150,7 +149,7 @@ fn gate_check(gate: Range<u64>) -> Result<Vec<sock_filter>, Box<dyn Error>> {
     Ok(vec![
         op(LOAD, 0, 0, ARCH),
         op(JUMP_EQUAL, 1, 0, AUDIT_ARCH_X86_64),
-        op(RETURN, 0, 0, KILL_PROCESS),
+        op(RETURN, 0, 0, TRAP),
         op(LOAD, 0, 0, POINTER_HIGH),
         op(JUMP_EQUAL, 0, 3, high),
         op(LOAD, 0, 0, POINTER_LOW),

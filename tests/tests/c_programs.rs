@@ -144,3 +144,8 @@ fn filters_of_system_calls() {
 fn processes_share_memory() {
     both("company");
 }
+
+#[test]
+fn what_no_compiler_makes() {
+    both("odd_instructions");
+}

@@ -213,6 +213,8 @@ global_asm!(
     "mov r14, [rax + 112]",
     "mov r15, [rax + 120]",
     "mov rax, [rax]",
+    ".global pal_exit_return",
+    "pal_exit_return:",
     "iretq",
     ".global pal_exit_end",
     "pal_exit_end:",
@@ -255,6 +257,7 @@ unsafe extern "C" {
     pub(crate) safe static pal_exit: u8;
     pub(crate) safe static pal_exit_end: u8;
     pub(crate) safe static pal_exit_work: u8;
+    pub(crate) safe static pal_exit_return: u8;
     safe static pal_entry: u8;
 }
 

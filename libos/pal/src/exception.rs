@@ -19,6 +19,7 @@ const SIGFPE: usize = 8;
 const SIGSEGV: usize = 11;
 const SIGCHLD: usize = 17;
 const SIGSYS: usize = 31;
+const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
 /// `si_code` of a SIGCHLD for a child that called exit.
 const CLD_EXITED: i32 = 1;
 
@@ -61,6 +62,8 @@ struct HostInfo {
     code: i32,
     pad: i32,
     address: u64,
+    /// SIGSYS: the number of the call, and `AUDIT_ARCH_*`.
+    call: [u32; 2],
 }
 
 #[repr(C)]
@@ -119,7 +122,8 @@ extern "C" fn pal_host_signal(signal: i32, info: *mut HostInfo, context: *mut Ho
     // The kernel half also runs the host's clock function, which lies in the user half.
     let in_kernel = in_kernel_half(context.rip) || control.in_user.load(Ordering::SeqCst) == 0;
     match usize::try_from(signal).unwrap_or(0) {
-        SIGSYS if in_kernel => context.rax = (-38i64).cast_unsigned(),
+        // Not from the gate, or by the 32-bit `int 0x80`: not there.
+        SIGSYS if in_kernel || info.call[1] != AUDIT_ARCH_X86_64 => context.rax = (-38i64).cast_unsigned(),
         SIGSYS => system_call(base, control, context),
         thread::KICK if in_kernel => {
             if between(context.rip, &raw const entry::pal_exit, &raw const entry::pal_exit_end) {
@@ -131,6 +135,9 @@ extern "C" fn pal_host_signal(signal: i32, info: *mut HostInfo, context: *mut Ho
             continue_at(base, context, &raw const entry::pal_kick_entry);
         }
         SIGCHLD => entry::kernel().host_child_ended(info.code == CLD_EXITED),
+        signal if context.rip == (&raw const entry::pal_exit_return).addr() as u64 => {
+            return_fault(signal, base, control, context);
+        }
         signal if in_kernel => kernel_fault(signal, info, context),
         signal => {
             save_all(base, control, context);
@@ -227,6 +234,28 @@ fn save_all(base: usize, control: &Control, context: &mut HostContext) {
         *control.fp_len.get() = len.max(576);
     }
     frame.flags |= flag::FP;
+}
+
+/// The processor cannot go on where the app wants to: an address that is none. The fault is the app's, as when the
+/// jump had been its own.
+fn return_fault(signal: usize, base: usize, control: &Control, context: &mut HostContext) {
+    const SI_KERNEL: i32 = 128;
+    let Ok(stack) = usize::try_from(context.rsp) else { return };
+    // SAFETY: the stack pointer of `iretq`, which faulted: rip, cs, rflags, rsp and ss lie there.
+    let [rip, _, rflags, rsp, _] =
+        unsafe { core::ptr::with_exposed_provenance::<[u64; 5]>(stack).read() };
+    save_all(base, control, context);
+    let frame = frame_of(base);
+    (frame.rip, frame.rflags, frame.rsp) = (rip, rflags, rsp);
+    let exception = Exception {
+        signal: u32::try_from(signal).unwrap_or(0),
+        code: SI_KERNEL,
+        address: 0,
+        trap: [context.trap, context.error, 0],
+    };
+    // SAFETY: only this thread reads it, after this handler returned.
+    unsafe { *control.exception.get() = exception };
+    continue_at(base, context, &raw const entry::pal_fault_entry);
 }
 
 fn kernel_fault(signal: usize, info: &HostInfo, context: &mut HostContext) {
