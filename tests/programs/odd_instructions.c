@@ -1,4 +1,4 @@
-/* What no compiler makes: a call of the 32-bit ABI, and a jump to where no address is. */
+/* What no compiler makes: a call of the 32-bit ABI, jumps to where no address is, alignment checks, another GS. */
 #define _GNU_SOURCE
 #include <setjmp.h>
 #include <signal.h>
@@ -47,5 +47,19 @@ int main(void)
     sigaction(SIGUSR1, &action, NULL);
     if (!sigsetjmp(back, 1))
         raise(SIGUSR1);
+    action.sa_sigaction = caught;
+    sigaction(SIGBUS, &action, NULL);
+    if (!sigsetjmp(back, 1)) {
+        long flags;
+        __asm__ volatile("pushfq; orl $0x40000, (%%rsp); popfq; mov %1, %%rax; syscall; pushfq; pop %0"
+                         : "=&r"(flags)
+                         : "i"(39)
+                         : "rax", "rcx", "r11", "memory", "cc");
+        __asm__ volatile("pushfq; andl $~0x40000, (%%rsp); popfq" ::: "memory", "cc");
+        printf("alignment checks stay %lx\n", flags & 0x40000);
+        __asm__ volatile("pushfq; orl $0x40000, (%%rsp); popfq; movl 1(%0), %%eax" ::"r"(&flags) : "rax", "memory", "cc");
+    }
+    __asm__ volatile("mov %0, %%gs" ::"r"(0) : "memory");
+    printf("process %d\n", getpid() > 0);
     return 0;
 }

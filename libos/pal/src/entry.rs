@@ -94,10 +94,13 @@ global_asm!(
     "pushfq",
     "pop r11",
     "cld",
+    "mov qword ptr [rsp + 144], 0",
+    "test r11d, 0x40000",
+    "jnz 5f",
+    "6:",
     "mov [rsp + 136], r11",
     "mov [rsp + 88], r11",
     "xor r11d, r11d",
-    "mov [rsp + 144], r11",
     "mov [rsp + 152], rax",
     "mov [rsp + 160], r11",
     "movaps [rsp + 192], xmm0",
@@ -224,6 +227,20 @@ global_asm!(
     "mov rdi, rsp",
     "call pal_resume_rust",
     "jmp pal_exit",
+    // The app has alignment checks on, which compiled code does not stand. The way out puts them back.
+    "5:",
+    "mov qword ptr [rsp + 144], 1",
+    "pushfq",
+    "and dword ptr [rsp], 0xfffbffff",
+    "popfq",
+    "jmp 6b",
+    // Handler of host signals: the host leaves alignment checks on as well.
+    ".global pal_host_signal_entry",
+    "pal_host_signal_entry:",
+    "pushfq",
+    "and dword ptr [rsp], 0xfffbffff",
+    "popfq",
+    "jmp pal_host_signal",
     // A kick diverted app code; the frame is full.
     ".global pal_kick_entry",
     "pal_kick_entry:",
@@ -258,6 +275,7 @@ unsafe extern "C" {
     pub(crate) safe static pal_exit_end: u8;
     pub(crate) safe static pal_exit_work: u8;
     pub(crate) safe static pal_exit_return: u8;
+    pub(crate) safe static pal_host_signal_entry: u8;
     safe static pal_entry: u8;
 }
 

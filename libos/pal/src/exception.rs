@@ -19,6 +19,7 @@ const SIGFPE: usize = 8;
 const SIGSEGV: usize = 11;
 const SIGCHLD: usize = 17;
 const SIGSYS: usize = 31;
+const TRAP_FLAG: u64 = 0x100;
 const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
 /// `si_code` of a SIGCHLD for a child that called exit.
 const CLD_EXITED: i32 = 1;
@@ -83,8 +84,7 @@ const SA_RESTORER: u64 = 0x0400_0000;
 pub(crate) fn install() {
     for signal in [SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGCHLD, SIGSYS, thread::KICK] {
         let mut action = HostAction {
-            handler: (pal_host_signal as extern "C" fn(i32, *mut HostInfo, *mut HostContext) as *const ())
-                .addr(),
+            handler: (&raw const entry::pal_host_signal_entry).addr(),
             flags: SA_SIGINFO | SA_ONSTACK | SA_RESTORER,
             restorer: (host::pal_signal_return as *const ()).addr(),
             mask: u64::MAX,
@@ -112,6 +112,8 @@ fn between(address: u64, start: *const u8, end: *const u8) -> bool {
     (start.addr() as u64..end.addr() as u64).contains(&address)
 }
 
+/// Called by `pal_host_signal_entry`.
+#[unsafe(no_mangle)]
 extern "C" fn pal_host_signal(signal: i32, info: *mut HostInfo, context: *mut HostContext) {
     // SAFETY: the host passes pointers to its own frame on our signal stack, valid until we return.
     let (info, context) = unsafe { (&*info, &mut *context) };
@@ -119,6 +121,7 @@ extern "C" fn pal_host_signal(signal: i32, info: *mut HostInfo, context: *mut Ho
     let base = core::ptr::from_ref(context).addr() & !(THREAD_STRIDE - 1);
     // SAFETY: see above: a live thread area.
     let control = unsafe { &*core::ptr::with_exposed_provenance::<Control>(base) };
+    let lost_base = thread::repair_base(base);
     // The kernel half also runs the host's clock function, which lies in the user half.
     let in_kernel = in_kernel_half(context.rip) || control.in_user.load(Ordering::SeqCst) == 0;
     match usize::try_from(signal).unwrap_or(0) {
@@ -135,6 +138,10 @@ extern "C" fn pal_host_signal(signal: i32, info: *mut HostInfo, context: *mut Ho
             continue_at(base, context, &raw const entry::pal_kick_entry);
         }
         SIGCHLD => entry::kernel().host_child_ended(info.code == CLD_EXITED),
+        // An app that single-steps itself came here.
+        SIGTRAP if in_kernel && context.rflags & TRAP_FLAG != 0 => context.rflags &= !TRAP_FLAG,
+        // The app had changed GS; now it can go on.
+        SIGSEGV | SIGBUS if in_kernel && lost_base => {}
         signal if context.rip == (&raw const entry::pal_exit_return).addr() as u64 => {
             return_fault(signal, base, control, context);
         }
@@ -159,7 +166,7 @@ fn continue_at(base: usize, context: &mut HostContext, label: *const u8) {
     context.rip = label.addr() as u64;
     context.rsp = (base + thread::FRAME) as u64;
     // Clear direction, trap and alignment-check flags.
-    context.rflags &= !(0x400 | 0x100 | 0x4_0000);
+    context.rflags &= !(0x400 | TRAP_FLAG | 0x4_0000);
 }
 
 fn frame_of(base: usize) -> &'static mut Frame {
@@ -240,10 +247,8 @@ fn save_all(base: usize, control: &Control, context: &mut HostContext) {
 /// jump had been its own.
 fn return_fault(signal: usize, base: usize, control: &Control, context: &mut HostContext) {
     const SI_KERNEL: i32 = 128;
-    let Ok(stack) = usize::try_from(context.rsp) else { return };
-    // SAFETY: the stack pointer of `iretq`, which faulted: rip, cs, rflags, rsp and ss lie there.
-    let [rip, _, rflags, rsp, _] =
-        unsafe { core::ptr::with_exposed_provenance::<[u64; 5]>(stack).read() };
+    // The way out has left the frame as it was.
+    let Frame { rip, rflags, rsp, .. } = *frame_of(base);
     save_all(base, control, context);
     let frame = frame_of(base);
     (frame.rip, frame.rflags, frame.rsp) = (rip, rflags, rsp);

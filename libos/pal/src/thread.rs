@@ -303,6 +303,19 @@ pub(crate) unsafe fn adopt_keeper(host_pid: u32) -> Result<usize> {
     Ok(base + FRAME)
 }
 
+/// Sets GS back to the thread's area `base` if the app changed it. Whether it did.
+pub(crate) fn repair_base(base: usize) -> bool {
+    let now: usize;
+    // SAFETY: reads a register.
+    unsafe { asm!("rdgsbase {}", out(reg) now, options(nomem, nostack, preserves_flags)) };
+    if now == base {
+        return false;
+    }
+    // SAFETY: sets GS to the control block of this thread, as everywhere in the kernel half.
+    unsafe { asm!("wrgsbase {}", in(reg) base, options(nostack, preserves_flags)) };
+    true
+}
+
 fn set_signal_stack(base: usize) {
     let stack: [usize; 3] = [base + SIGNAL_STACK, 0, CANARY - SIGNAL_STACK];
     // SAFETY: the range is the part of the thread's area that is set aside for host signals.
