@@ -242,9 +242,9 @@ syscalls! {
     234 tgkill: full crate::signal::tgkill;
     235 utimes: full crate::fs::calls::attribute::utimes;
     236 vserver: refused ENOSYS "not there";
-    237 mbind: full crate::sys::system::accept;
-    238 set_mempolicy: full crate::sys::system::accept;
-    239 get_mempolicy: partial crate::sys::system::get_mempolicy "one node with the default policy";
+    237 mbind: partial crate::mm::placement::mbind "checked and forgotten: there is one node";
+    238 set_mempolicy: full crate::mm::placement::set_mempolicy;
+    239 get_mempolicy: partial crate::mm::placement::get_mempolicy "ranges have the default policy";
     240 mq_open: full crate::ipc::mqueue::mq_open;
     241 mq_unlink: full crate::ipc::mqueue::mq_unlink;
     242 mq_timedsend: full crate::ipc::mqueue::mq_timedsend;
@@ -261,7 +261,7 @@ syscalls! {
     253 inotify_init: full crate::fs::inotify::inotify_init;
     254 inotify_add_watch: partial crate::fs::inotify::inotify_add_watch "tells of the changes that the family makes itself";
     255 inotify_rm_watch: full crate::fs::inotify::inotify_rm_watch;
-    256 migrate_pages: full crate::sys::system::accept;
+    256 migrate_pages: full crate::mm::placement::migrate_pages;
     257 openat: full crate::fs::open::openat;
     258 mkdirat: full crate::fs::calls::name::mkdirat;
     259 mknodat: partial crate::fs::calls::name::mknodat "no device nodes";
@@ -284,7 +284,7 @@ syscalls! {
     276 tee: full crate::fs::calls::transfer::tee;
     277 sync_file_range: partial crate::fs::calls::space::sync_file_range "accepted without effect";
     278 vmsplice: full crate::fs::calls::vector::vmsplice;
-    279 move_pages: refused ENOSYS "not there";
+    279 move_pages: partial crate::mm::placement::move_pages "mapped pages always count as resident";
     280 utimensat: full crate::fs::calls::attribute::utimensat;
     281 epoll_pwait: full crate::ipc::epoll::epoll_pwait;
     282 signalfd: full crate::ipc::signalfd::signalfd;
@@ -317,7 +317,7 @@ syscalls! {
     309 getcpu: full crate::sys::sched::getcpu;
     310 process_vm_readv: full crate::mm::remote::process_vm_readv;
     311 process_vm_writev: full crate::mm::remote::process_vm_writev;
-    312 kcmp: partial crate::sys::compare::kcmp "not what an epoll instance looks at";
+    312 kcmp: full crate::sys::compare::kcmp;
     313 finit_module: refused EPERM "needs privileges that apps do not have";
     314 sched_setattr: partial crate::sys::sched::sched_setattr "kept for reading back, without effect";
     315 sched_getattr: full crate::sys::sched::sched_getattr;
@@ -366,7 +366,7 @@ syscalls! {
     447 memfd_secret: refused ENOSYS "not there";
     448 process_mrelease: full crate::mm::remote::process_mrelease;
     449 futex_waitv: full crate::sys::futex::futex_waitv;
-    450 set_mempolicy_home_node: full crate::sys::system::accept;
+    450 set_mempolicy_home_node: full crate::mm::placement::set_mempolicy_home_node;
     451 cachestat: refused ENOSYS "not there";
     452 fchmodat2: full crate::fs::calls::attribute::fchmodat2;
     453 map_shadow_stack: refused ENOSYS "not there";

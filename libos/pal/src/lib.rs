@@ -22,6 +22,7 @@ pub mod handle;
 pub mod heap;
 mod host;
 pub mod mem;
+pub mod processor;
 pub mod report;
 #[cfg(feature = "image")]
 pub mod start;

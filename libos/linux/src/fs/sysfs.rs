@@ -1,5 +1,7 @@
 //! /sys: what programs read of it, which is mostly the number of processors.
 
+mod cache;
+
 use super::inode::Inode;
 use super::mount::{Cache, Mount};
 use super::proc;
@@ -65,7 +67,9 @@ pub fn new(cpus: u32) -> (Arc<Mount>, Arc<dyn Inode>) {
             ("core_siblings", text(dev, every.clone())),
             ("core_siblings_list", text(dev, range.clone())),
         ]);
-        cpu.insert(name, directory(dev, Tree::from([("topology", directory(dev, topology))])));
+        let parts =
+            [("topology", directory(dev, topology)), ("cache", cache::of_processor(dev, number, cpus))];
+        cpu.insert(name, directory(dev, Tree::from(parts)));
     }
     let node0 = Tree::from([
         ("cpulist", text(dev, range.clone())),

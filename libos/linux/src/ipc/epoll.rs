@@ -286,6 +286,17 @@ impl Epoll {
     }
 }
 
+/// The file that the epoll instance `epoll` watches under the descriptor `fd`; of several, the one with this number.
+///
+/// # Errors
+/// `EINVAL`: not an epoll instance. `ENOENT`: no such file.
+pub fn watched(epoll: &OpenFile, fd: i32, number: u32) -> Result<Arc<OpenFile>> {
+    let epoll = epoll.ops.as_any().downcast_ref::<Epoll>().ok_or(Errno::EINVAL)?;
+    let items = epoll.items.lock();
+    let mut under = items.range((fd, 0)..=(fd, usize::MAX)).filter_map(|(_, item)| item.file.upgrade());
+    under.nth(usize::try_from(number).unwrap_or(usize::MAX)).ok_or(Errno::ENOENT)
+}
+
 impl FileOps for Epoll {
     fn ioctl(&self, _: &Thread, _: &OpenFile, _: u32, _: usize) -> Result<u64> {
         Err(Errno::EINVAL)

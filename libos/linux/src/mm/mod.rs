@@ -6,6 +6,7 @@ pub mod errand;
 pub mod limit;
 pub mod lock;
 pub mod patch;
+pub mod placement;
 pub mod remote;
 pub mod space;
 pub mod vdso;

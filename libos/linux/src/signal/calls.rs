@@ -182,7 +182,10 @@ pub fn kill(call: &mut Call<'_>) -> Result<u64> {
     let _joining = send::joining();
     let several = match pid {
         0 => send::members(sender.group.load(Ordering::Relaxed)),
-        -1 => process::all().into_iter().filter(|p| p.pid != sender.pid && !p.has_ended()).collect(),
+        -1 => process::all()
+            .into_iter()
+            .filter(|p| p.pid != sender.pid && p.pid != process::INIT && !p.has_ended())
+            .collect(),
         i32::MIN => return Err(Errno::ESRCH),
         group => send::members(group.unsigned_abs()),
     };

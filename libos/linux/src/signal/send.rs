@@ -127,7 +127,7 @@ pub fn retarget(process: &Process, which: u64) {
 pub fn post(process: &Arc<Process>, thread: Option<&Thread>, info: Info) -> Result<()> {
     let signal = info.signal();
     let this = bit(signal);
-    if this == 0 || process.has_ended() {
+    if this == 0 || process.pid == process::INIT || process.has_ended() {
         return Ok(());
     }
     let signals = &process.signals;

@@ -2,10 +2,12 @@
 
 use super::identity;
 use crate::call::Call;
+use crate::ipc::epoll;
 use crate::task::{Process, process};
 use crate::{Errno, Result};
 use alloc::sync::Arc;
 use core::cmp::Ordering;
+use postern_pal::user;
 
 mod kind {
     pub const FILE: u32 = 0;
@@ -37,7 +39,7 @@ fn target(call: &Call<'_>, index: usize) -> Result<Arc<Process>> {
 /// kcmp(2).
 ///
 /// # Errors
-/// As the manual page says; `EOPNOTSUPP` for what an epoll instance looks at.
+/// As the manual page says.
 pub fn kcmp(call: &mut Call<'_>) -> Result<u64> {
     let (a, b) = (target(call, 0)?, target(call, 1)?);
     if ![&a, &b].iter().all(|p| identity::may_trace(call.process(), p)) {
@@ -51,7 +53,13 @@ pub fn kcmp(call: &mut Call<'_>) -> Result<u64> {
         kind::SIGHAND => Ok(compare(&a, &b)),
         // Nobody has any.
         kind::IO | kind::SYSVSEM => Ok(0),
-        kind::EPOLL_TFD => Err(Errno::EOPNOTSUPP),
+        kind::EPOLL_TFD => {
+            // `struct kcmp_epoll_slot`.
+            let [epoll, target, offset]: [u32; 3] = user::read(call.word(4))?;
+            let file = a.files.get(call.int(3))?;
+            let epoll = b.files.get(epoll.cast_signed())?;
+            Ok(compare(&file, &epoll::watched(&epoll, target.cast_signed(), offset)?))
+        }
         _ => Err(Errno::EINVAL),
     }
 }

@@ -20,6 +20,7 @@ pub struct ThreadSettings {
     pub nice: AtomicI32,
     pub timer_slack: AtomicU64,
     pub io_priority: AtomicU32,
+    pub memory_policy: AtomicU32,
     pub no_new_privileges: AtomicU32,
     /// Filters of system calls.
     pub seccomp: Seccomp,
@@ -36,6 +37,7 @@ impl Default for ThreadSettings {
             nice: AtomicI32::new(0),
             timer_slack: AtomicU64::new(TIMER_SLACK),
             io_priority: AtomicU32::new(0),
+            memory_policy: AtomicU32::new(0),
             no_new_privileges: AtomicU32::new(0),
             seccomp: Seccomp::default(),
             yields: AtomicU32::new(0),
@@ -53,6 +55,7 @@ impl ThreadSettings {
             (&self.policy, &from.policy),
             (&self.priority, &from.priority),
             (&self.io_priority, &from.io_priority),
+            (&self.memory_policy, &from.memory_policy),
             (&self.no_new_privileges, &from.no_new_privileges),
         ] {
             to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);

@@ -111,30 +111,3 @@ pub fn sysinfo(call: &mut Call<'_>) -> Result<u64> {
     user::write(call.word(0), &words)?;
     Ok(0)
 }
-
-/// Calls about memory that is resident or placed somewhere: nothing is ever swapped by us, and there is one node.
-///
-/// # Errors
-/// None.
-pub fn accept(_call: &mut Call<'_>) -> Result<u64> {
-    Ok(0)
-}
-
-/// get_mempolicy(2): the default policy, on the one node that there is.
-///
-/// # Errors
-/// As the manual page says.
-pub fn get_mempolicy(call: &mut Call<'_>) -> Result<u64> {
-    const MEMS_ALLOWED: u64 = 4;
-    if call.word(0) != 0 {
-        user::write(call.word(0), &0u32)?;
-    }
-    if call.word(1) != 0 && call.raw(2) > 0 {
-        let bytes = usize::try_from(call.raw(2).div_ceil(64) * 8).map_err(|_| Errno::EINVAL)?;
-        user::zero(call.word(1), bytes)?;
-        if call.raw(4) & MEMS_ALLOWED != 0 {
-            user::write(call.word(1), &1u64)?;
-        }
-    }
-    Ok(0)
-}

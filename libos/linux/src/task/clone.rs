@@ -288,7 +288,7 @@ fn copy_process(call: &Call<'_>, request: &Request, share_memory: bool) -> Resul
     let process = Arc::new(Process {
         pid,
         parent: Mutex::new(of.as_ref().map(Arc::downgrade).unwrap_or_default()),
-        parent_id: AtomicU32::new(of.as_ref().map_or(1, |p| p.pid)),
+        parent_id: AtomicU32::new(of.as_ref().map_or(super::process::INIT, |p| p.pid)),
         group: AtomicU32::new(parent.group.load(Ordering::Relaxed)),
         session: AtomicU32::new(parent.session.load(Ordering::Relaxed)),
         terminal: Mutex::new(parent.terminal.lock().clone()),

@@ -244,7 +244,7 @@ fn orphan(child: &Arc<Process>, reaper: Option<&Arc<Process>>) {
     let has_parent = reaper.is_some_and(|reaper| take_in(child, reaper));
     if !has_parent {
         *child.parent.lock() = Weak::new();
-        child.parent_id.store(1, Ordering::Relaxed);
+        child.parent_id.store(process::INIT, Ordering::Relaxed);
     }
     let (exit, stopped) = {
         let state = child.state.lock();

@@ -103,7 +103,7 @@ pub struct Process {
     pub pid: u32,
     /// Parent; empty once it died.
     pub parent: Mutex<Weak<Process>>,
-    /// Process id of the parent, 1 where there is none.
+    /// Process id of the parent, [`INIT`] where there is none.
     pub parent_id: AtomicU32,
     /// Process group.
     pub group: AtomicU32,
@@ -193,7 +193,7 @@ impl Process {
         self.space().set_limits(self);
     }
 
-    /// Parent's process id. Processes without a parent, the initial one too, are children of 1, which is nobody.
+    /// Parent's process id. Processes without a parent, the initial one too, are children of [`INIT`].
     #[must_use]
     pub fn parent_pid(&self) -> u32 {
         self.parent_id.load(Ordering::Relaxed)
@@ -311,7 +311,10 @@ pub fn count_live(begins: bool) -> u32 {
     if begins { LIVE.fetch_add(1, Ordering::SeqCst) + 1 } else { LIVE.fetch_sub(1, Ordering::SeqCst) - 1 }
 }
 
-/// The initial process, with one thread, not yet on a host thread.
+/// Process 1, the parent of those that have none. It is only looked at: it runs nothing and takes no signals.
+pub const INIT: u32 = 1;
+
+/// The initial process, with one thread, not yet on a host thread; and process 1.
 ///
 /// # Errors
 /// None.
@@ -319,23 +322,35 @@ pub fn initial(boot: &postern_abi::boot::Boot) -> Result<Arc<Thread>> {
     let pid = allocate_id(limits::INFINITY)?;
     let [_, most] = boot.rlimits.get(resource::NPROC).copied().unwrap_or([limits::INFINITY; 2]);
     REGISTRY.lock().most = u32::try_from(most).unwrap_or(u32::MAX);
-    let identity = Identity {
-        uid: boot.uid,
-        euid: boot.uid,
-        suid: boot.uid,
-        fsuid: boot.uid,
-        gid: boot.gid,
-        egid: boot.gid,
-        sgid: boot.gid,
-        fsgid: boot.gid,
-        groups: alloc::vec![boot.gid],
-        capabilities: Capabilities::of_user(boot.uid),
-    };
+    let init = without_parent(INIT, identity_of(0, 0), boot);
+    init.parent_id.store(0, Ordering::Relaxed);
+    register_with_thread(&init, *b"init\0\0\0\0\0\0\0\0\0\0\0\0", crate::signal::ThreadSignals::default());
+    let process = without_parent(pid, identity_of(boot.uid, boot.gid), boot);
+    Ok(adopt(&process, [0; 16], crate::signal::ThreadSignals::default()))
+}
+
+fn identity_of(uid: u32, gid: u32) -> Identity {
+    Identity {
+        uid,
+        euid: uid,
+        suid: uid,
+        fsuid: uid,
+        gid,
+        egid: gid,
+        sgid: gid,
+        fsgid: gid,
+        groups: alloc::vec![gid],
+        capabilities: Capabilities::of_user(uid),
+    }
+}
+
+/// A process that leads its own session.
+fn without_parent(pid: u32, identity: Identity, boot: &postern_abi::boot::Boot) -> Arc<Process> {
     let fs = FsContext { cwd: Mutex::new(None), root: Mutex::new(None), umask: AtomicU32::new(0o022) };
-    let process = Arc::new(Process {
+    Arc::new(Process {
         pid,
         parent: Mutex::new(Weak::new()),
-        parent_id: AtomicU32::new(1),
+        parent_id: AtomicU32::new(INIT),
         group: AtomicU32::new(pid),
         session: AtomicU32::new(pid),
         terminal: Mutex::new(None),
@@ -359,8 +374,7 @@ pub fn initial(boot: &postern_abi::boot::Boot) -> Result<Arc<Thread>> {
         used: Mutex::new(Usage::default()),
         used_by_children: Mutex::new(Usage::default()),
         moved: Default::default(),
-    });
-    Ok(adopt(&process, [0; 16], crate::signal::ThreadSignals::default()))
+    })
 }
 
 /// Makes a new process known, with its first thread.
@@ -369,10 +383,19 @@ pub(super) fn adopt(
     name: [u8; 16],
     signals: crate::signal::ThreadSignals,
 ) -> Arc<Thread> {
+    let thread = register_with_thread(process, name, signals);
+    count_live(true);
+    thread
+}
+
+fn register_with_thread(
+    process: &Arc<Process>,
+    name: [u8; 16],
+    signals: crate::signal::ThreadSignals,
+) -> Arc<Thread> {
     let thread = Thread::new(process.pid, process.clone(), name, signals);
     process.state.lock().threads.push(thread.clone());
     register(process);
     register_thread(&thread);
-    count_live(true);
     thread
 }
