@@ -33,6 +33,8 @@ pub trait Names: Send + Sync {
 pub type Tree = BTreeMap<&'static str, Arc<Node>>;
 
 type Maker<T> = Box<dyn Fn() -> Result<T> + Send + Sync>;
+/// Opens with open(2) flags.
+type Opener = Box<dyn Fn(u32) -> Result<Arc<OpenFile>> + Send + Sync>;
 type Writer = Box<dyn Fn(&[u8]) -> Result<()> + Send + Sync>;
 
 /// What a made-up file is.
@@ -54,7 +56,7 @@ pub enum Body {
     /// A character device.
     Device(u64),
     /// A file that opens as what is open elsewhere (/proc/PID/fd/N of a pipe); its type comes with the permission bits.
-    Opens(Maker<Arc<OpenFile>>),
+    Opens(Opener),
 }
 
 /// A made-up file.
@@ -196,7 +198,7 @@ impl Inode for Node {
                 Ok(OpenFile::at(Arc::new(file), status, dentry.clone()))
             }
             Body::Device(number) => device::open(*number, self.bits, thread, dentry, status),
-            Body::Opens(open) => open(),
+            Body::Opens(open) => open(status),
             Body::Link(_) | Body::Jump(..) => Err(Errno::ELOOP),
         }
     }

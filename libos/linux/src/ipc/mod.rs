@@ -22,9 +22,9 @@ pub mod tty;
 pub mod unix;
 pub mod wayland;
 
-use crate::Result;
-use crate::fs::{FileOps, Metadata};
+use crate::fs::{FileOps, Metadata, OpenFile};
 use crate::task::Process;
+use crate::{Errno, Result};
 use alloc::string::String;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -110,6 +110,24 @@ pub fn link_name(ops: &dyn FileOps) -> Option<String> {
         return Some(stream.link_name());
     }
     event_kind(ops).map(|kind| format!("anon_inode:[{kind}]"))
+}
+
+/// What opening `/proc/PID/fd/N` of an object without a name gives: the pipe or stream of the host opened once more.
+///
+/// # Errors
+/// `ENXIO`: sockets and event descriptors cannot be opened.
+pub fn reopen(file: &Arc<OpenFile>, status: u32) -> Result<Arc<OpenFile>> {
+    let any = file.ops.as_any();
+    if any.is::<socket::Socket>() || event_kind(&*file.ops).is_some() {
+        return Err(Errno::ENXIO);
+    }
+    if let Some(pipe) = pipe::reopen(&*file.ops, status) {
+        return pipe;
+    }
+    if any.is::<host_stream::HostStream>() {
+        return Ok(OpenFile::new(file.ops.clone(), status));
+    }
+    Ok(file.clone())
 }
 
 /// The kind of an event descriptor. All of them have one inode in Linux (`anon_inodefs`).

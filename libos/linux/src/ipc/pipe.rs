@@ -395,6 +395,31 @@ pub fn open_fifo(
     Ok(Arc::new(end))
 }
 
+/// Opens the pipe behind `ops` once more with open(2) `status`: what opening `/proc/PID/fd/N` of one does. `None` if it
+/// is no pipe.
+///
+/// # Errors
+/// `ENXIO` for a writer that must not wait while there is no reader.
+pub fn reopen(ops: &dyn FileOps, status: u32) -> Option<Result<Arc<OpenFile>>> {
+    let end = ops.as_any().downcast_ref::<PipeEnd>()?;
+    let access = status & flags::O_ACCMODE;
+    let (reads, writes) = (access != flags::O_WRONLY, access != 0);
+    {
+        let mut state = end.pipe.state.lock();
+        if writes && !reads && status & flags::O_NONBLOCK != 0 && state.readers == 0 {
+            return Some(Err(Errno::ENXIO));
+        }
+        state.readers += u32::from(reads);
+        state.reader_opens += u64::from(reads);
+        state.writers += u32::from(writes);
+        state.writer_opens += u64::from(writes);
+    }
+    end.pipe.wake_all();
+    let (pipe, node) = (end.pipe.clone(), end.node.clone());
+    let again = PipeEnd { pipe, reads, writes, node, writers_seen: 0, ..*end };
+    Some(Ok(OpenFile::new(Arc::new(again), status)))
+}
+
 /// Both ends of a new pipe: the reading and the writing one.
 #[must_use]
 pub fn pair(status: u32, owner: [u32; 2]) -> (Arc<OpenFile>, Arc<OpenFile>) {

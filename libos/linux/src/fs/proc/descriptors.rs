@@ -63,11 +63,11 @@ fn target(subject: &Subject, fd: i32) -> Result<Arc<Dentry>> {
     if let Some(dentry) = dentry_of(&file) {
         return Ok(dentry);
     }
-    // A pipe, socket or the like: opening the link gives the open file itself.
+    // A pipe, socket or the like.
     let meta = file.ops.metadata()?;
     let text = link_text(&file);
     let mount = nowhere();
-    let open = move || Ok(file.clone());
+    let open = move |status| ipc::reopen(&file, status);
     let owner = [meta.uid, meta.gid];
     let node = Node::numbered(mount.dev, meta.ino, meta.mode, owner, Body::Opens(Box::new(open)));
     Ok(Dentry::unattached(mount, node, &text))
