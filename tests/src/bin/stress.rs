@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 use postern_tests::Rig;
+use postern_tests::session::wait_for;
 use postern_tests::stress::{self, Selection, Verdict};
 use std::io;
 use std::process::ExitCode;
@@ -40,6 +41,9 @@ fn compare(names: &[String]) -> io::Result<bool> {
             print!("    status {}\n{}{}", out.status, last_lines(&out.stdout), last_lines(&out.stderr));
         }
     }
+    // The last app may still be on its way out.
+    let gone = || Ok(stress::traces(&rig).difference(&before).next().is_none().then_some(()));
+    let _ = wait_for("the last app to go", gone);
     let left: Vec<String> = stress::traces(&rig).difference(&before).cloned().collect();
     println!("\n{passed} passed, {refused} refused as listed, {not_here} do not run natively");
     println!("failing under Postern alone: {wrong:?}\nleft on the host: {left:?}");

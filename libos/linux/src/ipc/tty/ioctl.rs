@@ -1,7 +1,7 @@
 //! ioctl_tty(2).
 
 use super::pty::{self, Master};
-use super::termios::{SIZE, SIZE2, Termios};
+use super::termios::{CLOCAL, SIZE, SIZE_OLD, SIZE2, Termios};
 use super::{Tty, Window, job};
 use crate::fs::OpenFile;
 use crate::fs::file::flags;
@@ -19,6 +19,10 @@ const TCGETS2: u32 = 0x802c_542a;
 const TCSETS2: u32 = 0x402c_542b;
 const TCSETSW2: u32 = 0x402c_542c;
 const TCSETSF2: u32 = 0x402c_542d;
+const TCGETA: u32 = 0x5405;
+const TCSETA: u32 = 0x5406;
+const TCSETAW: u32 = 0x5407;
+const TCSETAF: u32 = 0x5408;
 const TCSBRK: u32 = 0x5409;
 const TCXONC: u32 = 0x540a;
 const TCFLSH: u32 = 0x540b;
@@ -31,6 +35,8 @@ const TIOCOUTQ: u32 = 0x5411;
 const TIOCSTI: u32 = 0x5412;
 const TIOCGWINSZ: u32 = 0x5413;
 const TIOCSWINSZ: u32 = 0x5414;
+const TIOCGSOFTCAR: u32 = 0x5419;
+const TIOCSSOFTCAR: u32 = 0x541a;
 const FIONREAD: u32 = 0x541b;
 const TIOCPKT: u32 = 0x5420;
 const TIOCNOTTY: u32 = 0x5422;
@@ -45,16 +51,32 @@ const TIOCGPTLCK: u32 = 0x8004_5439;
 const TIOCGEXCL: u32 = 0x8004_5440;
 const TIOCGPTPEER: u32 = 0x5441;
 const TIOCSIG: u32 = 0x4004_5436;
+const TIOCVHANGUP: u32 = 0x5437;
+const TIOCGLCKTRMIOS: u32 = 0x5456;
+const TIOCSLCKTRMIOS: u32 = 0x5457;
 
 fn set_attributes(tty: &Tty, thread: &Thread, argument: usize, size: usize, flush: bool) -> Result<u64> {
     job::may_change(tty, thread)?;
     let mut bytes = [0; SIZE2];
     let bytes = bytes.get_mut(..size).ok_or(Errno::EINVAL)?;
     user::read_bytes(argument, bytes)?;
+    change(tty, flush, |termios| termios.update(bytes))
+}
+
+fn set_old_attributes(tty: &Tty, thread: &Thread, argument: usize, flush: bool) -> Result<u64> {
+    job::may_change(tty, thread)?;
+    let bytes: [u8; SIZE_OLD] = user::read(argument)?;
+    change(tty, flush, |termios| {
+        termios.update_old(&bytes);
+        Ok(())
+    })
+}
+
+fn change(tty: &Tty, flush: bool, update: impl FnOnce(&mut Termios) -> Result<()>) -> Result<u64> {
     {
         let mut state = tty.state.lock();
         let mut termios: Termios = state.discipline.termios;
-        termios.update(bytes)?;
+        update(&mut termios)?;
         if flush {
             state.discipline.flush_input();
         }
@@ -78,6 +100,23 @@ fn common(tty: &Arc<Tty>, thread: &Thread, request: u32, argument: usize) -> Res
         TCSETSF => return set_attributes(tty, thread, argument, SIZE, true),
         TCSETS2 | TCSETSW2 => return set_attributes(tty, thread, argument, SIZE2, false),
         TCSETSF2 => return set_attributes(tty, thread, argument, SIZE2, true),
+        TCGETA => user::write(argument, &tty.state.lock().discipline.termios.format_old())?,
+        TCSETA | TCSETAW => return set_old_attributes(tty, thread, argument, false),
+        TCSETAF => return set_old_attributes(tty, thread, argument, true),
+        TIOCGSOFTCAR => {
+            let is_local = tty.state.lock().discipline.termios.cflag & CLOCAL != 0;
+            user::write(argument, &i32::from(is_local))?;
+        }
+        TIOCSSOFTCAR => {
+            let on: i32 = user::read(argument)?;
+            return change(tty, false, |termios| {
+                termios.cflag = termios.cflag & !CLOCAL | if on == 0 { 0 } else { CLOCAL };
+                Ok(())
+            });
+        }
+        // No bit is locked, and only the administrator locks any.
+        TIOCGLCKTRMIOS => user::write(argument, &[0u8; SIZE])?,
+        TIOCSLCKTRMIOS | TIOCVHANGUP => return Err(Errno::EPERM),
         TIOCGWINSZ => {
             let window: Window = tty.state.lock().window;
             user::write(argument, &window)?;

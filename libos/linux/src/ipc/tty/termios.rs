@@ -88,6 +88,12 @@ pub struct Termios {
 pub const SIZE: usize = 36;
 /// With the two speeds.
 pub const SIZE2: usize = 44;
+/// Bytes of `struct termio`, System V's.
+pub const SIZE_OLD: usize = 18;
+/// Control characters in it.
+const CONTROLS_OLD: usize = 8;
+/// `CLOCAL`: no modem lines.
+pub const CLOCAL: u32 = 0o4000;
 
 impl Default for Termios {
     /// What a new terminal has (`tty_std_termios`).
@@ -140,6 +146,32 @@ impl Termios {
         out
     }
 
+    /// As `struct termio`: the low halves of the modes, and the first control characters.
+    #[must_use]
+    pub fn format_old(&self) -> [u8; SIZE_OLD] {
+        let mut out = [0; SIZE_OLD];
+        let modes = [self.iflag, self.oflag, self.cflag, self.lflag].map(u32::to_le_bytes);
+        let halves = modes.iter().flat_map(|mode| mode.iter().take(2));
+        for (to, from) in
+            out.iter_mut().zip(halves.chain([&self.line]).chain(self.controls.iter().take(CONTROLS_OLD)))
+        {
+            *to = *from;
+        }
+        out
+    }
+
+    /// Takes over a `struct termio`.
+    pub fn update_old(&mut self, bytes: &[u8; SIZE_OLD]) {
+        let modes = [&mut self.iflag, &mut self.oflag, &mut self.cflag, &mut self.lflag];
+        for (mode, half) in modes.into_iter().zip(bytes.chunks_exact(2)) {
+            let half = half.first_chunk::<2>().map_or(0, |half| u16::from_le_bytes(*half));
+            *mode = *mode & 0xffff_0000 | u32::from(half);
+        }
+        for (to, from) in self.controls.iter_mut().zip(bytes.iter().skip(9).take(CONTROLS_OLD)) {
+            *to = *from;
+        }
+    }
+
     /// Takes over what `bytes` say, a `struct termios` or `termios2`.
     ///
     /// # Errors
@@ -175,5 +207,9 @@ mod tests {
         other.update(&bytes[..SIZE]).unwrap();
         assert_eq!(other, changed);
         assert_eq!(other.update(&bytes[..35]), Err(Errno::EINVAL));
+        let mut old = Termios { iflag: 0x1_0000, ..Termios::default() };
+        old.update_old(&changed.format_old());
+        assert_eq!((old.iflag, old.lflag), (0x1_0000 | changed.iflag, 7));
+        assert_eq!(old.controls, changed.controls);
     }
 }
