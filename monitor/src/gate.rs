@@ -130,6 +130,7 @@ pub fn handle(shared: &Shared, message: &[u8]) -> Result<Answer, Errno> {
             take_notice(shared, args, payload);
             Ok(Answer::default())
         }
+        Downcall::ExtendedAttribute => shared.mounts.extended_attribute(args, payload),
     }
 }
 

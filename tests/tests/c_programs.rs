@@ -70,6 +70,11 @@ fn inotify_and_file_locks() {
 }
 
 #[test]
+fn extended_attributes() {
+    both("xattr");
+}
+
+#[test]
 fn faults_become_signals() {
     both("faults");
 }

@@ -193,7 +193,7 @@ syscalls! {
     185 security: refused ENOSYS "not there";
     186 gettid: full crate::sys::session::gettid;
     187 readahead: partial crate::fs::calls::space::readahead "accepted without effect";
-    188 setxattr: partial crate::fs::calls::xattr::setxattr "no file system keeps extended attributes";
+    188 setxattr: partial crate::fs::calls::xattr::setxattr "only user.*, in /tmp and /dev/shm also trusted.*; no access control lists";
     189 lsetxattr: partial crate::fs::calls::xattr::lsetxattr "as setxattr";
     190 fsetxattr: partial crate::fs::calls::xattr::fsetxattr "as setxattr";
     191 getxattr: partial crate::fs::calls::xattr::getxattr "as setxattr";

@@ -135,6 +135,18 @@ monitor_calls! {
     /// Tells the monitor something for its account and reports. Arguments: `[`[`notice`]` kind, value…]`;
     /// payload: text by kind. Always succeeds.
     Notice = 13, "report an exit, a crash, a refusal or an unknown request";
+    /// Reads or changes the extended attributes of a regular file or a directory: those of the namespace `user.` only.
+    ///
+    /// Arguments: `[mount id, `[`attribute`]` operation, `[`attribute`]` flags, length of the path, length of the
+    /// name]`. Payload: the path, the whole name (`user.…`, without a NUL), and for `SET` the value.
+    /// - `GET`: reply payload: the value. `ENODATA` if there is none.
+    /// - `SET`: no reply payload. A value that leaves no room for path and name in the message cannot be set.
+    /// - `LIST`: reply payload: the names, each with a NUL behind it. `E2BIG` if they are longer than a message.
+    /// - `REMOVE`: no reply payload.
+    ///
+    /// Errors: `EOPNOTSUPP` for a name of another namespace; `EPERM` for a file of another kind; `EROFS` for a change
+    /// where the mount is read-only; the host's.
+    ExtendedAttribute = 14, "get, set, list or remove an extended attribute";
 }
 
 /// Flags of [`Downcall::Open`].
@@ -179,6 +191,28 @@ pub mod set {
     pub const ATIME: u64 = 1 << 2;
     /// Set the modification time.
     pub const MTIME: u64 = 1 << 3;
+}
+
+/// Operations and flags of [`Downcall::ExtendedAttribute`].
+pub mod attribute {
+    /// Tell the value.
+    pub const GET: u64 = 1;
+    /// Set the value.
+    pub const SET: u64 = 2;
+    /// Tell all names.
+    pub const LIST: u64 = 3;
+    /// Remove it.
+    pub const REMOVE: u64 = 4;
+    /// Flag of [`SET`]: fail with EEXIST if it is there.
+    pub const CREATE: u64 = 1;
+    /// Flag of [`SET`]: fail with ENODATA if it is not there.
+    pub const REPLACE: u64 = 2;
+    /// Longest name.
+    pub const MAX_NAME: usize = 255;
+    /// Longest value.
+    pub const MAX_VALUE: usize = 65536;
+    /// What names begin with.
+    pub const NAMESPACE: &[u8] = b"user.";
 }
 
 /// Protocols and operations of [`Downcall::NetworkOpen`], to be or-ed.

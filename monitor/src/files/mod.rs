@@ -1,6 +1,7 @@
 //! The file service: `file:` streams. It resolves names below the mounts of a family, by policy, and hands out handles
 //! of regular files. It never follows a symbolic link and never opens a device, FIFO or socket.
 
+mod attribute;
 mod change;
 mod list;
 mod mounts;

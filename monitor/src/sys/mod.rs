@@ -1,6 +1,7 @@
 //! Host calls that need `unsafe`: the only unsafe code of the monitor. Each function here is safe to call.
 #![allow(unsafe_code, reason = "the one place for it; every block says why it is sound")]
 
+pub mod attribute;
 pub mod directory;
 pub mod memory;
 pub mod process;

@@ -1,6 +1,7 @@
 //! What a file system provides: inodes. The VFS ([`super::path`], [`super::open`], the calls) does the rest.
 
 use super::dentry::Dentry;
+use super::extended::Request;
 use super::file::mode;
 use super::{Metadata, OpenFile};
 use crate::task::Thread;
@@ -231,6 +232,19 @@ pub trait Inode: Send + Sync + Any {
     /// As chmod(2) and its kin.
     fn set_attributes(&self, dentry: &Arc<Dentry>, change: &Change) -> Result<()> {
         Err(Errno::EPERM)
+    }
+
+    /// Whether the file system keeps extended attributes.
+    fn keeps_extended(&self) -> bool {
+        false
+    }
+
+    /// Asks for or changes extended attributes. Only names of namespaces that the caller may use come here.
+    ///
+    /// # Errors
+    /// As getxattr(2) and its kin; `EOPNOTSUPP` where the file system does not keep those of this namespace.
+    fn extended(&self, dentry: &Arc<Dentry>, request: Request<'_>) -> Result<Vec<u8>> {
+        Err(Errno::EOPNOTSUPP)
     }
 
     /// Opens; `status` are open(2) flags. Permissions were checked, `O_TRUNC` was done.

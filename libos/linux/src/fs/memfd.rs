@@ -2,6 +2,7 @@
 //! Seals are kept and enforced here, for the app's view; whoever gets the file outside checks for itself.
 
 use super::dentry::Dentry;
+use super::extended::{Request, Store};
 use super::file::{FileOps, OpenFile, Whence, flags, mode};
 use super::inode::{Change, Inode, Statistics};
 use super::mount::{Cache, Mount};
@@ -11,6 +12,7 @@ use crate::io::{Sink, Source};
 use crate::task::{Thread, process};
 use crate::{Errno, Mutex, Once, Result, ipc};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::any::Any;
 use postern_abi::calls::Downcall;
 use postern_pal::gate;
@@ -44,6 +46,7 @@ struct State {
     atime: [i64; 2],
     mtime: [i64; 2],
     ctime: [i64; 2],
+    extended: Store,
 }
 
 /// A memory file.
@@ -279,6 +282,19 @@ impl Inode for MemoryFile {
         Ok(())
     }
 
+    fn keeps_extended(&self) -> bool {
+        true
+    }
+
+    fn extended(&self, _: &Arc<Dentry>, request: Request<'_>) -> Result<Vec<u8>> {
+        let mut state = self.state.lock();
+        let answer = state.extended.answer(request)?;
+        if request.is_change() {
+            state.ctime = time_of_day();
+        }
+        Ok(answer)
+    }
+
     fn open(self: Arc<Self>, _: &Thread, dentry: &Arc<Dentry>, status: u32) -> Result<Arc<OpenFile>> {
         Ok(OpenFile::at(self, status, dentry.clone()))
     }
@@ -342,6 +358,7 @@ pub fn memfd_create(call: &mut Call<'_>) -> Result<u64> {
             atime: now,
             mtime: now,
             ctime: now,
+            extended: Store::default(),
         }),
         append: Mutex::new(()),
     });

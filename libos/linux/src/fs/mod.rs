@@ -9,6 +9,7 @@ pub mod dentry;
 pub mod descriptor;
 pub mod device;
 pub mod directory;
+pub mod extended;
 pub mod file;
 pub mod host;
 pub mod inode;

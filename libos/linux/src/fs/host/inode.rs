@@ -5,6 +5,7 @@ use super::listing::Listing;
 use super::{FLUSH_ALL, HostMount};
 use crate::fs::dentry::Dentry;
 use crate::fs::directory::DirectoryFile;
+use crate::fs::extended::{Request, Store};
 use crate::fs::file::{FileOps, flags, mode};
 use crate::fs::inode::{Change, Found, Hint, Inode, Listed, New, Statistics};
 use crate::fs::{Metadata, OpenFile, device};
@@ -57,6 +58,8 @@ pub struct HostInode {
     pub(super) nameless: AtomicBool,
     /// Held during appends.
     pub(super) append: Mutex<()>,
+    /// Extended attributes that it got after its last name was gone.
+    pub(super) extended: Mutex<Store>,
     fifo: Once<Arc<Fifo>>,
     socket: Mutex<Option<Weak<dyn Any + Send + Sync>>>,
 }
@@ -83,6 +86,7 @@ impl HostInode {
             opens: AtomicU32::new(0),
             nameless: AtomicBool::new(false),
             append: Mutex::new(()),
+            extended: Mutex::default(),
             fifo: Once::new(),
             socket: Mutex::new(None),
         });
@@ -117,6 +121,13 @@ impl HostInode {
     pub(super) fn path(&self) -> Option<Vec<u8>> {
         let dentry = self.alias.lock().upgrade()?;
         (!dentry.is_deleted()).then(|| dentry.path_in_mount())
+    }
+
+    /// How to ask the monitor for the file, which was found as `dentry`: the mount, and a path there. `None` if it has
+    /// no name any more.
+    pub(super) fn address(&self, dentry: &Arc<Dentry>) -> Option<(u64, Vec<u8>)> {
+        let path = if dentry.is_deleted() { self.path()? } else { dentry.path_in_mount() };
+        Some((self.mount.id, path))
     }
 
     /// The attributes, asked for again where they may have changed.
@@ -324,6 +335,14 @@ impl Inode for HostInode {
             _ => self.change_nameless(change),
         }
         Ok(())
+    }
+
+    fn keeps_extended(&self) -> bool {
+        true
+    }
+
+    fn extended(&self, dentry: &Arc<Dentry>, request: Request<'_>) -> Result<Vec<u8>> {
+        self.ask_extended(dentry, request)
     }
 
     fn open(self: Arc<Self>, thread: &Thread, dentry: &Arc<Dentry>, status: u32) -> Result<Arc<OpenFile>> {

@@ -1,10 +1,11 @@
 //! Files of the host, through the monitor's file service (see [`postern_abi::calls`]). Names and attributes are
 //! asked for by messages and cached; content is read, written and mapped directly through handles.
 //!
-//! [`inode`] caches attributes, [`names`] does directories, [`listing`] keeps whole ones, [`data`] content, [`handles`]
+//! [`extended`] does extended attributes, [`inode`] caches attributes, [`names`] does directories, [`listing`] keeps whole ones, [`data`] content, [`handles`]
 //! keeps handles open.
 
 mod data;
+mod extended;
 mod handles;
 mod inode;
 mod listing;

@@ -5,6 +5,7 @@ mod data;
 
 use super::dentry::Dentry;
 use super::directory::DirectoryFile;
+use super::extended::{Request, Store};
 use super::file::mode;
 use super::inode::{Change, Found, Hint, Inode, Listed, Name, New, Statistics};
 use super::mount::{Cache, Mount};
@@ -43,6 +44,7 @@ struct State {
     atime: [i64; 2],
     mtime: [i64; 2],
     ctime: [i64; 2],
+    extended: Store,
 }
 
 /// Where the content of a regular file is.
@@ -107,6 +109,7 @@ impl Node {
             atime: now,
             mtime: now,
             ctime: now,
+            extended: Store::default(),
         };
         Arc::new(Self {
             fs: fs.clone(),
@@ -347,6 +350,19 @@ impl Inode for Node {
         state.mtime = change.mtime.unwrap_or(state.mtime);
         state.ctime = time_of_day();
         Ok(())
+    }
+
+    fn keeps_extended(&self) -> bool {
+        true
+    }
+
+    fn extended(&self, _: &Arc<Dentry>, request: Request<'_>) -> Result<Vec<u8>> {
+        let mut state = self.state.lock();
+        let answer = state.extended.answer(request)?;
+        if request.is_change() {
+            state.ctime = time_of_day();
+        }
+        Ok(answer)
     }
 
     fn open(self: Arc<Self>, thread: &Thread, dentry: &Arc<Dentry>, status: u32) -> Result<Arc<OpenFile>> {
