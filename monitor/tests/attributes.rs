@@ -5,6 +5,9 @@
 use nix::errno::Errno;
 use postern_abi::boot::mount;
 use postern_abi::calls::attribute::{CREATE, GET, LIST, REMOVE, REPLACE, SET};
+use postern_abi::calls::open::{EXCLUSIVE, LAST_ONLY, READ, UNNAMED, WRITE};
+use postern_abi::calls::{node, unnamed};
+use postern_abi::message::split_record;
 use postern_monitor::answer::Answer;
 use postern_monitor::files::{Mounts, Policy};
 use std::fs;
@@ -111,4 +114,59 @@ fn lengths_that_lie_are_refused() {
         let args = [1, GET, 0, lens[0], lens[1], 0];
         assert_eq!(s.mounts.extended_attribute(&args, b"file").err(), Some(Errno::EINVAL));
     }
+}
+
+fn make(s: &Scratch, flags: u64) -> Result<Answer, Errno> {
+    s.mounts.open(1, READ | WRITE | UNNAMED | flags, 0o640, b"folder")
+}
+
+fn names(path: &Path) -> usize {
+    fs::read_dir(path).expect("a directory").count()
+}
+
+#[test]
+fn an_unnamed_file_can_get_a_name_once() {
+    let s = Scratch::new("unnamed");
+    let answer = make(&s, 0).expect("made");
+    let [_, has_handle, created, number] = answer.values;
+    assert_eq!((answer.error, has_handle, created), (None, 1, 1));
+    let (record, _, rest) = split_record(&answer.payload).expect("a record");
+    assert!(rest.is_empty() && record.attributes.nlink == 0 && record.attributes.mode & 0o777 == 0o640);
+    nix::unistd::write(answer.handle.as_ref().expect("a handle"), b"content").expect("writes");
+    let id = unnamed(1, number);
+    let told = s.mounts.open(id, LAST_ONLY, 0, b"").expect("told");
+    assert_eq!(split_record(&told.payload).map(|(record, ..)| record.attributes.size), Some(7));
+    assert!(s.mounts.open(id, READ, 0, b"").is_ok_and(|answer| answer.handle.is_some()));
+    assert_eq!(s.mounts.open(id, READ, 0, b"file").err(), Some(Errno::EINVAL));
+    assert_eq!(s.mounts.open(unnamed(2, number), READ, 0, b"").err(), Some(Errno::ENOENT));
+    assert!(s.mounts.flush(&[id, 0, 0, 0, 0, 0], b"").is_ok());
+    assert_eq!(names(&s.path.join("folder")), 0);
+    let link = |name: &[u8]| s.mounts.create(&[id, node::HARD_LINK, 0, name.len() as u64, 0, 0], name);
+    assert_eq!(link(b"file").err(), Some(Errno::EEXIST));
+    assert_eq!(s.mounts.create(&[id, node::DIRECTORY, 0, 1, 0, 0], b"d").err(), Some(Errno::EINVAL));
+    assert!(link(b"folder/named").is_ok());
+    assert_eq!(fs::read_to_string(s.path.join("folder/named")).expect("there"), "content");
+    assert_eq!(link(b"again").err(), Some(Errno::ENOENT));
+    assert_eq!(s.mounts.remove(&[id, 0, 0, 0, 0, 0], b"").err(), Some(Errno::ENOENT));
+}
+
+#[test]
+fn an_exclusive_one_never_gets_a_name() {
+    let s = Scratch::new("exclusive");
+    let number = make(&s, EXCLUSIVE).expect("made").values[3];
+    let args = [unnamed(1, number), node::HARD_LINK, 0, 5, 0, 0];
+    assert_eq!(s.mounts.create(&args, b"named").err(), Some(Errno::ENOENT));
+    assert!(s.mounts.remove(&[unnamed(1, number), 0, 0, 0, 0, 0], b"").is_ok());
+    assert_eq!(s.mounts.open(unnamed(1, number), 0, 0, b"").err(), Some(Errno::ENOENT));
+}
+
+#[test]
+fn a_family_keeps_only_so_many() {
+    let s = Scratch::new("many");
+    let numbers: Vec<u64> = (0..256).map(|_| make(&s, 0).expect("made").values[3]).collect();
+    assert_eq!(make(&s, 0).expect("resolved").error, Some(Errno::ENFILE));
+    assert_eq!(make(&s, EXCLUSIVE).expect("made").values[3], 0);
+    assert!(s.mounts.remove(&[unnamed(1, numbers[3]), 0, 0, 0, 0, 0], b"").is_ok());
+    assert!(make(&s, 0).is_ok_and(|answer| answer.error.is_none()));
+    assert_eq!(names(&s.path.join("folder")), 0);
 }

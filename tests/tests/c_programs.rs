@@ -75,6 +75,11 @@ fn extended_attributes() {
 }
 
 #[test]
+fn files_without_a_name() {
+    both("tmpfile");
+}
+
+#[test]
 fn faults_become_signals() {
     both("faults");
 }

@@ -149,6 +149,20 @@ monitor_calls! {
     ExtendedAttribute = 14, "get, set, list or remove an extended attribute";
 }
 
+/// What stands in place of the mount id where the unnamed file `number` ([`open::UNNAMED`]) of that mount is meant:
+/// with an empty path, in `Open`, `SetAttributes`, `Flush` and `ExtendedAttribute`; in `Create` as what a hard link is
+/// made to, which gives the file its first name and ends its number; in `Remove`, which lets go of it.
+#[must_use]
+pub const fn unnamed(mount: u64, number: u64) -> u64 {
+    mount | number << 32
+}
+
+/// The mount id and the number of an unnamed file, 0 if none is meant. The other way of [`unnamed`].
+#[must_use]
+pub const fn split_unnamed(id: u64) -> (u64, u64) {
+    (id & 0xffff_ffff, id >> 32)
+}
+
 /// Flags of [`Downcall::Open`].
 pub mod open {
     /// Want a handle for reading.
@@ -161,7 +175,9 @@ pub mod open {
     pub const EXCLUSIVE: u64 = 1 << 3;
     /// Truncate to zero length.
     pub const TRUNCATE: u64 = 1 << 4;
-    /// Make an unnamed file in the named directory (`O_TMPFILE`).
+    /// Make an unnamed file in the named directory (`O_TMPFILE`). The only record is that of the file; values: `[…, 1
+    /// if a handle comes with the reply, 1, number of the file]`. By its number ([`super::unnamed`]) it can be asked
+    /// about and named until it is let go of. With [`EXCLUSIVE`]: it can never be named, and its number may be 0.
     pub const UNNAMED: u64 = 1 << 5;
     /// Send no records of the components before the last.
     pub const LAST_ONLY: u64 = 1 << 6;

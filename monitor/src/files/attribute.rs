@@ -6,7 +6,7 @@ use crate::sys::attribute as host;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::stat::SFlag;
-use postern_abi::calls::attribute;
+use postern_abi::calls::{attribute, split_unnamed};
 use postern_abi::message::MAX_PAYLOAD;
 use std::ffi::CString;
 use std::os::unix::ffi::OsStringExt as _;
@@ -28,14 +28,13 @@ impl Mounts {
     /// The host's; `EROFS` where the mount is read-only, `EACCES` where the policy hides the file.
     pub fn extended_attribute(&self, args: &[u64; 6], payload: &[u8]) -> Result<Answer, Errno> {
         let [mount, operation, flags, path_len, name_len, ..] = *args;
-        let mount = self.get(mount)?;
         let length = |len: u64| usize::try_from(len).map_err(|_| Errno::EINVAL);
         let (path, rest) = payload.split_at_checked(length(path_len)?).ok_or(Errno::EINVAL)?;
         let (name, value) = rest.split_at_checked(length(name_len)?).ok_or(Errno::EINVAL)?;
         if matches!(operation, attribute::SET | attribute::REMOVE) {
-            Self::may_write(mount)?;
+            Self::may_write(self.get(split_unnamed(mount).0)?)?;
         }
-        let file = self.walk(mount, path)?;
+        let (mount, file) = self.locate(mount, path)?;
         if !matches!(file.kind(), SFlag::S_IFREG | SFlag::S_IFDIR) {
             return Err(Errno::EPERM);
         }

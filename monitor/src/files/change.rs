@@ -12,7 +12,7 @@ use nix::sys::stat::{
 };
 use nix::sys::time::TimeSpec;
 use nix::unistd::{UnlinkatFlags, linkat, symlinkat, unlinkat};
-use postern_abi::calls::{node, set};
+use postern_abi::calls::{node, set, split_unnamed};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
@@ -28,15 +28,18 @@ impl Mounts {
     /// # Errors
     /// The host's; `EROFS` where the mount is read-only.
     pub fn create(&self, args: &[u64; 6], payload: &[u8]) -> Result<Answer, Errno> {
-        let [mount, kind, bits, first_len, ..] = *args;
+        let [id, kind, bits, first_len, ..] = *args;
+        let (mount, number) = split_unnamed(id);
         let mount = self.get(mount)?;
         Self::may_write(mount)?;
         let (path, second) = split(payload, first_len)?;
         let (parent, name) = self.walk_parent(mount, path)?;
         let make_node = |kind| mknodat(parent.fd(), name, kind, mode(bits), 0);
         match kind {
+            _ if number != 0 && (kind != node::HARD_LINK || !second.is_empty()) => return Err(Errno::EINVAL),
             node::DIRECTORY => mkdirat(parent.fd(), name, mode(bits))?,
             node::SYMLINK => symlinkat(OsStr::from_bytes(second), parent.fd(), name)?,
+            node::HARD_LINK if number != 0 => self.name_unnamed(id, &parent, name)?,
             node::HARD_LINK => self.hard_link(mount, second, &parent, name)?,
             node::FIFO => make_node(SFlag::S_IFIFO)?,
             node::SOCKET => make_node(SFlag::S_IFSOCK)?,
@@ -86,6 +89,9 @@ impl Mounts {
     /// # Errors
     /// The host's; `EROFS` where the mount is read-only.
     pub fn remove(&self, args: &[u64; 6], path: &[u8]) -> Result<Answer, Errno> {
+        if split_unnamed(args[0]).1 != 0 {
+            return self.release_unnamed(args[0]).map(|()| Answer::default());
+        }
         let mount = self.get(args[0])?;
         Self::may_write(mount)?;
         let (parent, name) = self.walk_parent(mount, path)?;
@@ -105,10 +111,9 @@ impl Mounts {
     /// The host's; `EROFS` where the mount is read-only.
     pub fn set_attributes(&self, args: &[u64; 6], payload: &[u8]) -> Result<Answer, Errno> {
         let [mount, what, bits, size, ..] = *args;
-        let mount = self.get(mount)?;
-        Self::may_write(mount)?;
         let (times, path) = payload.split_at_checked(32).ok_or(Errno::EINVAL)?;
-        let mut file = self.walk(mount, path)?;
+        Self::may_write(self.get(split_unnamed(mount).0)?)?;
+        let (mount, mut file) = self.locate(mount, path)?;
         if what & !(set::MODE | set::SIZE | set::ATIME | set::MTIME) != 0 {
             return Err(Errno::EINVAL);
         }
@@ -166,8 +171,7 @@ impl Mounts {
     /// # Errors
     /// The host's.
     pub fn flush(&self, args: &[u64; 6], path: &[u8]) -> Result<Answer, Errno> {
-        let mount = self.get(args[0])?;
-        let file = self.walk(mount, path)?;
+        let (_, file) = self.locate(args[0], path)?;
         let handle = match file.kind() {
             SFlag::S_IFREG => file.reopen(OFlag::O_RDONLY).or_else(|_| file.reopen(OFlag::O_WRONLY))?,
             SFlag::S_IFDIR => file.reopen(OFlag::O_RDONLY | OFlag::O_DIRECTORY)?,

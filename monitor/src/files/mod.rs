@@ -6,6 +6,7 @@ mod change;
 mod list;
 mod mounts;
 mod open;
+mod unnamed;
 mod walk;
 mod watch;
 

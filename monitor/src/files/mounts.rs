@@ -1,5 +1,6 @@
 //! The mounts of a family: which directories of the host it sees, where, and under which policy.
 
+use super::unnamed::Unnamed;
 use super::walk::Node;
 use super::watch::{Watch, Watches};
 use nix::errno::Errno;
@@ -104,6 +105,7 @@ pub struct Mounts {
     /// Owner on the host → owner that the app sees, user and group.
     pub(super) owner: [(u32, u32); 2],
     watches: Option<Arc<Watches>>,
+    pub(super) unnamed: Unnamed,
 }
 
 impl Mounts {

@@ -6,7 +6,7 @@ use crate::answer::Answer;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, SFlag};
-use postern_abi::calls::open;
+use postern_abi::calls::{open, split_unnamed};
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 
@@ -29,6 +29,9 @@ impl Mounts {
     /// # Errors
     /// Where nothing could be resolved at all.
     pub fn open(&self, mount: u64, flags: u64, create_mode: u64, path: &[u8]) -> Result<Answer, Errno> {
+        if split_unnamed(mount).1 != 0 {
+            return self.open_unnamed(mount, flags, path);
+        }
         let mount = self.get(mount)?;
         let names = components(path)?;
         let mut answer = Answer::default();
@@ -55,6 +58,9 @@ impl Mounts {
         let creates = flags & open::CREATE != 0;
         let rest = names.get(resolved..).unwrap_or(&[]);
         let handle = match rest {
+            [] if flags & open::UNNAMED != 0 => {
+                Some(self.make_unnamed(answer, mount, &node, flags, create_mode)?)
+            }
             // A link that is not the last component: the library OS goes on from its target.
             [_, ..] if node.is(SFlag::S_IFLNK) => None,
             [name] if creates => {
@@ -75,14 +81,14 @@ impl Mounts {
                         let target = node.link_target()?;
                         answer.push_record(self.attributes(mount, &node.stat), &target)?;
                         resolved += 1;
-                        self.open_existing(answer, mount, &mut node, flags, create_mode, path)?
+                        self.open_existing(answer, mount, &mut node, flags, path)?
                     }
                     Err(error) => return Err(error),
                 }
             }
             [_, ..] => None,
             [] if creates && flags & open::EXCLUSIVE != 0 => return Err(Errno::EEXIST),
-            [] => self.open_existing(answer, mount, &mut node, flags, create_mode, path)?,
+            [] => self.open_existing(answer, mount, &mut node, flags, path)?,
         };
         answer.values[0] = Self::count(resolved);
         // A file whose mode lets nobody open it can still be created with a handle; one not asked for is dropped.
@@ -158,15 +164,8 @@ impl Mounts {
         mount: &Mount,
         node: &mut Node,
         flags: u64,
-        create_mode: u64,
         path: &[u8],
     ) -> Result<Option<OwnedFd>, Errno> {
-        if flags & open::UNNAMED != 0 {
-            Self::may_write(mount)?;
-            self.may_search(mount, node)?;
-            let how = access(flags | open::WRITE) | OFlag::O_TMPFILE | OFlag::O_CLOEXEC;
-            return openat(node.fd(), ".", how, mode(create_mode)).map(Some);
-        }
         let writes = flags & (open::WRITE | open::TRUNCATE) != 0;
         let reads = flags & open::READ != 0;
         match node.kind() {
@@ -200,7 +199,7 @@ impl Mounts {
 }
 
 /// The host's access mode for the one asked for. Truncating needs write access.
-fn access(flags: u64) -> OFlag {
+pub(super) fn access(flags: u64) -> OFlag {
     let writes = flags & (open::WRITE | open::TRUNCATE) != 0;
     match (flags & open::READ != 0, writes) {
         (true, true) => OFlag::O_RDWR,

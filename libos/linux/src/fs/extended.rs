@@ -121,9 +121,12 @@ pub fn check(process: &Process, inode: &dyn Inode, name: &[u8], writes: bool) ->
     permission::check(process, inode, if writes { permission::WRITE } else { permission::READ })
 }
 
-/// Attributes that are kept in memory.
+/// Values by name.
+type Values = BTreeMap<Box<[u8]>, Box<[u8]>>;
+
+/// Attributes that are kept in memory. Few files have any.
 #[derive(Default)]
-pub struct Store(Option<Box<BTreeMap<Box<[u8]>, Box<[u8]>>>>);
+pub struct Store(Option<Box<Values>>);
 
 impl Store {
     /// Does what `request` asks.

@@ -170,11 +170,17 @@ pub trait Inode: Send + Sync + Any {
         Err(Errno::EPERM)
     }
 
-    /// Makes a file without a name (`O_TMPFILE`).
+    /// Makes a file without a name in this directory (`O_TMPFILE`); `may_link`: it can get one later.
     ///
     /// # Errors
     /// `EOPNOTSUPP`.
-    fn create_unnamed(&self, mode: u32, owner: [u32; 2]) -> Result<Arc<dyn Inode>> {
+    fn create_unnamed(
+        &self,
+        dir: &Arc<Dentry>,
+        mode: u32,
+        owner: [u32; 2],
+        may_link: bool,
+    ) -> Result<Arc<dyn Inode>> {
         Err(Errno::EOPNOTSUPP)
     }
 

@@ -11,6 +11,7 @@ use super::{OpenFile, permission};
 use crate::call::Call;
 use crate::task::{Process, Thread};
 use crate::{Errno, Result};
+use alloc::format;
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 use postern_pal::user;
@@ -150,11 +151,13 @@ fn open_unnamed(
     }
     check_writable_directory(&thread.process, &dir)?;
     let (bits, owner) = ownership(&thread.process, &dir, bits);
-    let inode = dir.inode.create_unnamed(bits, owner)?;
+    let inode = dir.inode.create_unnamed(&dir, bits, owner, status & flags::O_EXCL == 0)?;
     let mut name = dir.absolute_path();
-    name.extend_from_slice(b"/#unnamed");
+    let slash = if name == b"/" { "" } else { "/" };
+    name.extend_from_slice(format!("{slash}#{}", inode.metadata()?.ino).as_bytes());
     let dentry = Dentry::unattached(dir.mount.clone(), inode, &name);
-    dentry.inode.clone().open(thread, &dentry, status & !(flags::O_TMPFILE | flags::O_CREAT | flags::O_EXCL))
+    let keep = status & !(flags::O_EXCL | flags::O_NOCTTY | flags::O_TRUNC | flags::O_CLOEXEC);
+    dentry.inode.clone().open(thread, &dentry, keep | flags::O_LARGEFILE)
 }
 
 /// The permissions that an access mode asks for.

@@ -1,6 +1,6 @@
 //! Extended attributes of the host's files: the monitor shows and sets those of the namespace `user.` only.
 
-use super::HostInode;
+use super::{Address, HostInode};
 use crate::fs::dentry::Dentry;
 use crate::fs::extended::{Request, check_kind};
 use crate::fs::inode::Inode;
@@ -27,13 +27,13 @@ impl HostInode {
             // What takes privileges inside is not the app's to have on the host.
             return Err(if request.is_change() { Errno::EPERM } else { Errno::ENODATA });
         }
-        let Some((mount, path)) = self.address(dentry) else {
+        let Some(Address { id, path }) = self.address(dentry) else {
             return self.extended.lock().answer(request);
         };
         if path.len() + name.len() + value.len() > MAX_PAYLOAD {
             return Err(Errno::ENOSPC);
         }
-        let args = [mount, operation, u64::from(flags), path.len() as u64, name.len() as u64, 0];
+        let args = [id, operation, u64::from(flags), path.len() as u64, name.len() as u64, 0];
         let answer = gate::call(Downcall::ExtendedAttribute, args, &[&path, name, value])?;
         if request.is_change() {
             // Its change time is newer.

@@ -80,13 +80,17 @@ impl HostInode {
         enter(self);
     }
 
+    /// Keeps the handle that came with a new unnamed file: as long as the file has no name there is no other way to it.
+    pub(super) fn keep_only_handle(&self, handle: Handle) {
+        let mut handles = self.handles.lock();
+        handles.write = Some(Arc::new(handle));
+        handles.write_reads = true;
+    }
+
     /// Makes sure that there is a handle for this access mode (`O_RDONLY`, `O_WRONLY`, `O_RDWR`).
     pub(super) fn get_handle(self: &Arc<Self>, dentry: &Arc<Dentry>, access: u32) -> Result<()> {
         if self.handles.lock().serves(access) {
             return Ok(());
-        }
-        if dentry.is_deleted() {
-            return Err(Errno::ENOENT);
         }
         match self.fetch_handle(dentry, access) {
             // The host's table of descriptors is full.
@@ -99,7 +103,7 @@ impl HostInode {
     }
 
     fn fetch_handle(self: &Arc<Self>, dentry: &Arc<Dentry>, access: u32) -> Result<()> {
-        let path = dentry.path_in_mount();
+        let path = self.address(dentry).ok_or(Errno::ENOENT)?;
         if access == 0 {
             let (attributes, handle) = self.mount.resolve_last(&path, open::READ)?;
             self.check_same(dentry, attributes.ino)?;
@@ -170,7 +174,7 @@ fn drop_all_idle() {
 }
 
 /// Notes that an inode has handles, and closes those of one that had them for longest where there are too many.
-fn enter(inode: &Arc<HostInode>) {
+pub(super) fn enter(inode: &Arc<HostInode>) {
     let mut candidates: [Option<Arc<HostInode>>; 2] = [None, None];
     {
         let mut idle = IDLE.lock();

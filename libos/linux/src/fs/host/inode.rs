@@ -2,7 +2,7 @@
 
 use super::handles::Handles;
 use super::listing::Listing;
-use super::{FLUSH_ALL, HostMount};
+use super::{Address, FLUSH_ALL, HostMount};
 use crate::fs::dentry::Dentry;
 use crate::fs::directory::DirectoryFile;
 use crate::fs::extended::{Request, Store};
@@ -15,8 +15,8 @@ use crate::{Errno, Mutex, Once, Result};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::any::Any;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use postern_abi::calls::{Downcall, set};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use postern_abi::calls::{Downcall, set, unnamed};
 use postern_abi::message::{Attributes, split_record};
 use postern_pal::mem::change_count;
 use postern_pal::{clock, gate};
@@ -60,6 +60,8 @@ pub struct HostInode {
     pub(super) append: Mutex<()>,
     /// Extended attributes that it got after its last name was gone.
     pub(super) extended: Mutex<Store>,
+    /// Its number, if it never had a name.
+    pub(super) unnamed: AtomicU64,
     fifo: Once<Arc<Fifo>>,
     socket: Mutex<Option<Weak<dyn Any + Send + Sync>>>,
 }
@@ -67,6 +69,7 @@ pub struct HostInode {
 impl Drop for HostInode {
     fn drop(&mut self) {
         self.mount.forget_inode(self.ino);
+        self.release_unnamed();
     }
 }
 
@@ -87,6 +90,7 @@ impl HostInode {
             nameless: AtomicBool::new(false),
             append: Mutex::new(()),
             extended: Mutex::default(),
+            unnamed: AtomicU64::new(0),
             fifo: Once::new(),
             socket: Mutex::new(None),
         });
@@ -123,11 +127,21 @@ impl HostInode {
         (!dentry.is_deleted()).then(|| dentry.path_in_mount())
     }
 
-    /// How to ask the monitor for the file, which was found as `dentry`: the mount, and a path there. `None` if it has
-    /// no name any more.
-    pub(super) fn address(&self, dentry: &Arc<Dentry>) -> Option<(u64, Vec<u8>)> {
-        let path = if dentry.is_deleted() { self.path()? } else { dentry.path_in_mount() };
-        Some((self.mount.id, path))
+    /// How to ask the monitor for the file, which was found as `dentry`. `None` if it has no name any more.
+    pub(super) fn address(&self, dentry: &Arc<Dentry>) -> Option<Address> {
+        if dentry.is_deleted() {
+            return self.any_address();
+        }
+        Some(Address { id: self.mount.id, path: dentry.path_in_mount() })
+    }
+
+    /// As [`HostInode::address`], by any name.
+    pub(super) fn any_address(&self) -> Option<Address> {
+        if let Some(path) = self.path() {
+            return Some(Address { id: self.mount.id, path });
+        }
+        let number = self.unnamed.load(Ordering::Acquire);
+        (number != 0).then(|| Address { id: unnamed(self.mount.id, number), path: Vec::new() })
     }
 
     /// The attributes, asked for again where they may have changed.
@@ -143,8 +157,8 @@ impl HostInode {
                 return Ok(attributes);
             }
         }
-        if let Some(path) = self.path()
-            && let Ok((attributes, _)) = self.mount.resolve_last(&path, 0)
+        if let Some(address) = self.any_address()
+            && let Ok((attributes, _)) = self.mount.resolve_last(&address, 0)
             && attributes.ino == self.ino
         {
             self.refresh(&attributes);
@@ -217,12 +231,13 @@ impl Inode for HostInode {
         if self.mount.read_only {
             Ok(())
         } else {
-            self.path().map_or(Ok(()), |p| self.mount.flush(data_only.into(), &p))
+            self.any_address().map_or(Ok(()), |address| self.mount.flush(data_only.into(), &address))
         }
     }
 
     fn flush_file_system(&self) -> Result<()> {
-        if self.mount.read_only { Ok(()) } else { self.mount.flush(FLUSH_ALL, &[]) }
+        let root = Address { id: self.mount.id, path: Vec::new() };
+        if self.mount.read_only { Ok(()) } else { self.mount.flush(FLUSH_ALL, &root) }
     }
 
     fn lookup(&self, dir: &Arc<Dentry>, name: &[u8], hint: Hint<'_>) -> Result<Option<Found>> {
@@ -248,6 +263,16 @@ impl Inode for HostInode {
         _: [u32; 2],
     ) -> Result<Arc<dyn Inode>> {
         self.make(dir, name, what, mode)
+    }
+
+    fn create_unnamed(
+        &self,
+        dir: &Arc<Dentry>,
+        mode: u32,
+        _: [u32; 2],
+        may_link: bool,
+    ) -> Result<Arc<dyn Inode>> {
+        self.make_unnamed(dir, mode, may_link)
     }
 
     fn link(&self, dir: &Arc<Dentry>, name: &[u8], target: &Arc<Dentry>) -> Result<()> {
@@ -320,16 +345,16 @@ impl Inode for HostInode {
         if bits == 0 {
             return Ok(());
         }
-        if dentry.is_deleted() {
+        let Some(address) = self.address(dentry) else {
             self.change_nameless(change);
             return Ok(());
-        }
+        };
         let mut head = [0; 32];
         for (slot, word) in head.chunks_exact_mut(8).zip(times) {
             slot.copy_from_slice(&word.to_le_bytes());
         }
-        let args = [self.mount.id, bits, u64::from(change.mode.unwrap_or(0)), change.size.unwrap_or(0), 0, 0];
-        let answer = gate::call(Downcall::SetAttributes, args, &[&head, &dentry.path_in_mount()])?;
+        let args = [address.id, bits, u64::from(change.mode.unwrap_or(0)), change.size.unwrap_or(0), 0, 0];
+        let answer = gate::call(Downcall::SetAttributes, args, &[&head, &address.path])?;
         match split_record(&answer.payload) {
             Some((record, _, _)) if record.attributes.ino == self.ino => self.refresh(&record.attributes),
             _ => self.change_nameless(change),

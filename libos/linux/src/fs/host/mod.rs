@@ -1,8 +1,8 @@
 //! Files of the host, through the monitor's file service (see [`postern_abi::calls`]). Names and attributes are
 //! asked for by messages and cached; content is read, written and mapped directly through handles.
 //!
-//! [`extended`] does extended attributes, [`inode`] caches attributes, [`names`] does directories, [`listing`] keeps whole ones, [`data`] content, [`handles`]
-//! keeps handles open.
+//! [`extended`] does extended attributes, [`inode`] caches attributes, [`names`] does directories, [`listing`] keeps
+//! whole ones, [`data`] content, [`handles`] keeps handles open, [`unnamed`] does files without a name.
 
 mod data;
 mod extended;
@@ -10,6 +10,7 @@ mod handles;
 mod inode;
 mod listing;
 mod names;
+mod unnamed;
 
 pub use inode::HostInode;
 
@@ -40,12 +41,20 @@ pub struct HostMount {
     inodes: Mutex<HashMap<u64, Weak<HostInode>>>,
 }
 
+/// How the monitor is asked for one file: the mount, or an unnamed file of it, and the path.
+pub(super) struct Address {
+    id: u64,
+    path: Vec<u8>,
+}
+
 /// What an `Open` message found: attributes of the components that exist, in order, with link targets.
 struct Resolved {
     records: Vec<(Attributes, Vec<u8>)>,
     /// How many components were resolved.
     count: usize,
     created: bool,
+    /// Number of a new unnamed file.
+    number: u64,
     handle: Option<Handle>,
     error: Option<Errno>,
 }
@@ -75,7 +84,12 @@ pub fn mount(record: &boot::Mount) -> Result<(Arc<Mount>, Arc<HostInode>)> {
 impl HostMount {
     /// Sends an `Open` message.
     fn resolve(&self, path: &[u8], flags: u64, mode: u32) -> Result<Resolved> {
-        let args = [self.id, flags, u64::from(mode), 0, 0, 0];
+        self.resolve_at(self.id, path, flags, mode)
+    }
+
+    /// As [`HostMount::resolve`], of what `id` says: this mount, or an unnamed file of it.
+    fn resolve_at(&self, id: u64, path: &[u8], flags: u64, mode: u32) -> Result<Resolved> {
+        let args = [id, flags, u64::from(mode), 0, 0, 0];
         let answer = gate::call_raw(Downcall::Open, args, &[path])?;
         let mut records = Vec::new();
         let mut rest = answer.payload.as_slice();
@@ -83,20 +97,22 @@ impl HostMount {
             records.push((record.attributes, name.to_vec()));
             rest = after;
         }
-        let [count, _, created, _] = answer.values;
+        let [count, _, created, number] = answer.values;
         Ok(Resolved {
             records,
             count: usize::try_from(count).unwrap_or(0),
             created: created != 0,
+            number,
             handle: answer.handle,
             error: answer.error,
         })
     }
 
     /// Asks for one file: its record, and a handle if `flags` want one.
-    fn resolve_last(&self, path: &[u8], flags: u64) -> Result<(Attributes, Option<Handle>)> {
+    fn resolve_last(&self, address: &Address, flags: u64) -> Result<(Attributes, Option<Handle>)> {
+        let Address { id, path } = address;
         let wanted = if path.is_empty() { 0 } else { path.split(|b| *b == b'/').count() };
-        let mut resolved = self.resolve(path, flags | open::LAST_ONLY, 0)?;
+        let mut resolved = self.resolve_at(*id, path, flags | open::LAST_ONLY, 0)?;
         if let Some(error) = resolved.error {
             return Err(error);
         }
@@ -124,8 +140,8 @@ impl HostMount {
     }
 
     /// Sends a `Flush` message.
-    fn flush(&self, what: u64, path: &[u8]) -> Result<()> {
-        gate::call(Downcall::Flush, [self.id, what, 0, 0, 0, 0], &[path]).map(|_| ())
+    fn flush(&self, what: u64, address: &Address) -> Result<()> {
+        gate::call(Downcall::Flush, [address.id, what, 0, 0, 0, 0], &[&address.path]).map(|_| ())
     }
 
     fn forget_inode(&self, ino: u64) {

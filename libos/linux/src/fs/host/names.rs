@@ -10,6 +10,7 @@ use crate::{Errno, Result};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::any::Any;
 use core::sync::atomic::Ordering;
 use postern_abi::calls::{Downcall, node, open};
 use postern_abi::message::{Record, split_record};
@@ -259,16 +260,18 @@ impl HostInode {
     }
 
     pub(super) fn make_link(&self, dir: &Arc<Dentry>, name: &[u8], target: &Arc<Dentry>) -> Result<()> {
-        let inode = target.inode.downcast::<Self>().ok_or(Errno::EXDEV)?;
-        if target.is_deleted() {
-            return Err(Errno::ENOENT);
-        }
+        let inode: Arc<dyn Any + Send + Sync> = target.inode.clone();
+        let inode = inode.downcast::<Self>().map_err(|_| Errno::EXDEV)?;
+        let existing = inode.address(target).ok_or(Errno::ENOENT)?;
         let path = below(dir, name);
-        let args = [self.mount.id, node::HARD_LINK, 0, path.len() as u64, 0, 0];
-        let answer = gate::call(Downcall::Create, args, &[&path, &target.path_in_mount()])?;
+        let args = [existing.id, node::HARD_LINK, 0, path.len() as u64, 0, 0];
+        let answer = gate::call(Downcall::Create, args, &[&path, &existing.path])?;
         let record = record_of(&answer.payload)?;
         if record.attributes.ino == inode.ino {
             inode.refresh(&record.attributes);
+            if existing.id != self.mount.id {
+                inode.got_name();
+            }
         }
         self.changed_names(0);
         Ok(())

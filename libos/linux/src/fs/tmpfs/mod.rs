@@ -45,6 +45,8 @@ struct State {
     mtime: [i64; 2],
     ctime: [i64; 2],
     extended: Store,
+    /// It has no name yet and can get one.
+    may_link: bool,
 }
 
 /// Where the content of a regular file is.
@@ -110,6 +112,7 @@ impl Node {
             mtime: now,
             ctime: now,
             extended: Store::default(),
+            may_link: false,
         };
         Arc::new(Self {
             fs: fs.clone(),
@@ -255,17 +258,34 @@ impl Inode for Node {
         Ok(node)
     }
 
-    fn create_unnamed(&self, mode: u32, owner: [u32; 2]) -> Result<Arc<dyn Inode>> {
+    fn create_unnamed(
+        &self,
+        _: &Arc<Dentry>,
+        mode: u32,
+        owner: [u32; 2],
+        may_link: bool,
+    ) -> Result<Arc<dyn Inode>> {
         let node = Self::new(&self.fs, New::Regular, mode, owner);
-        node.state.lock().nlink = 0;
+        {
+            let mut state = node.state.lock();
+            state.nlink = 0;
+            state.may_link = may_link;
+        }
         Ok(node)
     }
 
     fn link(&self, _: &Arc<Dentry>, name: &[u8], target: &Arc<Dentry>) -> Result<()> {
         let inode: Arc<dyn Any + Send + Sync> = target.inode.clone();
         let node = inode.downcast::<Self>().map_err(|_| Errno::EXDEV)?;
+        {
+            let state = node.state.lock();
+            if state.nlink == 0 && !state.may_link {
+                return Err(Errno::ENOENT);
+            }
+        }
         self.add(name, node.clone())?;
         let mut state = node.state.lock();
+        state.may_link = false;
         state.nlink += 1;
         state.ctime = time_of_day();
         Ok(())
