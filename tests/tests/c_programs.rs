@@ -80,6 +80,11 @@ fn files_without_a_name() {
 }
 
 #[test]
+fn reads_and_writes_with_flags_and_times_of_links() {
+    both("rwf");
+}
+
+#[test]
 fn faults_become_signals() {
     both("faults");
 }

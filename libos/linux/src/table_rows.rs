@@ -332,8 +332,8 @@ syscalls! {
     324 membarrier: partial crate::sys::membarrier::membarrier "no restartable sequences";
     325 mlock2: partial crate::mm::lock::mlock2 "as mlock";
     326 copy_file_range: full crate::fs::calls::transfer::copy_file_range;
-    327 preadv2: partial crate::fs::calls::vector::preadv2 "no RWF_NOWAIT";
-    328 pwritev2: partial crate::fs::calls::vector::pwritev2 "no RWF_APPEND, no RWF_NOWAIT";
+    327 preadv2: full crate::fs::calls::vector::preadv2;
+    328 pwritev2: full crate::fs::calls::vector::pwritev2;
     329 pkey_mprotect: partial crate::mm::calls::pkey_mprotect "without keys";
     330 pkey_alloc: refused ENOSPC "as on a processor without protection keys";
     331 pkey_free: refused EINVAL "as pkey_alloc";

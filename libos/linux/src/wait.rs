@@ -126,7 +126,7 @@ impl WaitQueue {
 /// wake-up of one of `queues`; it must not block.
 ///
 /// # Errors
-/// What `attempt` returns; `ERESTARTSYS` if a signal is to be handled; `ETIMEDOUT` when `deadline` (monotonic
+/// What `attempt` returns; `EAGAIN` if the thread may not wait now; `ERESTARTSYS` if a signal is to be handled; `ETIMEDOUT` when `deadline` (monotonic
 /// nanoseconds) has passed.
 pub fn block<T>(
     thread: &Thread,
@@ -136,6 +136,9 @@ pub fn block<T>(
 ) -> Result<T> {
     if let Some(result) = attempt() {
         return result;
+    }
+    if thread.hurries.load(Ordering::Relaxed) {
+        return Err(Errno::EAGAIN);
     }
     let mut places = Vec::with_capacity(queues.len());
     for queue in queues {

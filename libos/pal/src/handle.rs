@@ -51,6 +51,14 @@ struct MessageHeader {
     pad2: u32,
 }
 
+/// How [`Handle::read_user`] and [`Handle::write_user`] read and write: flags of preadv2(2), 0 for none.
+pub mod how {
+    /// Fail with `EAGAIN` rather than wait for a device.
+    pub const NOWAIT: u32 = 8;
+    /// Write at the end of the file, whatever the offset.
+    pub const APPEND: u32 = 16;
+}
+
 /// Offset that means "the stream's own position" to [`Handle::read_user`] and its kin.
 const NO_OFFSET: usize = usize::MAX;
 
@@ -83,11 +91,11 @@ impl Handle {
         usize::try_from(self.number()).unwrap_or(usize::MAX)
     }
 
-    /// Reads into the app's memory: `preadv2`. `offset` `None` reads from a stream. At most 1024 ranges are used.
+    /// Reads into the app's memory: `preadv2`, with flags of [`how`]. `offset` `None` reads from a stream. At most 1024 ranges are used.
     ///
     /// # Errors
     /// The host's.
-    pub fn read_user(&self, ranges: &[UserRange], offset: Option<u64>) -> Result<usize> {
+    pub fn read_user(&self, ranges: &[UserRange], offset: Option<u64>, how: u32) -> Result<usize> {
         let ranges = ranges.get(..ranges.len().min(1024)).unwrap_or(ranges);
         if !ranges.iter().all(|r| crate::user::is_user_range(r.addr, r.len)) {
             return Err(Errno::EFAULT);
@@ -95,14 +103,14 @@ impl Handle {
         let at = offset_arg(offset);
         let iov = ranges.as_ptr().addr();
         // SAFETY: the ranges were checked to be in the user half, where no Rust object is; the host checks them.
-        unsafe { host::call(number::PREADV2, [self.raw(), iov, ranges.len(), at, 0, 0]) }
+        unsafe { host::call(number::PREADV2, [self.raw(), iov, ranges.len(), at, 0, how as usize]) }
     }
 
-    /// Writes from the app's memory: `pwritev2`.
+    /// Writes from the app's memory: `pwritev2`, with flags of [`how`].
     ///
     /// # Errors
     /// The host's.
-    pub fn write_user(&self, ranges: &[UserRange], offset: Option<u64>) -> Result<usize> {
+    pub fn write_user(&self, ranges: &[UserRange], offset: Option<u64>, how: u32) -> Result<usize> {
         let ranges = ranges.get(..ranges.len().min(1024)).unwrap_or(ranges);
         if !ranges.iter().all(|r| crate::user::is_user_range(r.addr, r.len)) {
             return Err(Errno::EFAULT);
@@ -110,7 +118,7 @@ impl Handle {
         let at = offset_arg(offset);
         let iov = ranges.as_ptr().addr();
         // SAFETY: the host only reads the ranges.
-        unsafe { host::call(number::PWRITEV2, [self.raw(), iov, ranges.len(), at, 0, 0]) }
+        unsafe { host::call(number::PWRITEV2, [self.raw(), iov, ranges.len(), at, 0, how as usize]) }
     }
 
     /// Reads into a buffer of ours.

@@ -212,7 +212,7 @@ impl Slot {
     /// # Errors
     /// The host's; `EFBIG` past the end of the slot.
     pub fn read_user(&self, ranges: &[UserRange], offset: u64) -> Result<usize> {
-        arena()?.read_user(ranges, Some(self.position(offset, Self::span(ranges))?))
+        arena()?.read_user(ranges, Some(self.position(offset, Self::span(ranges))?), 0)
     }
 
     /// Writes from the app's memory.
@@ -220,7 +220,7 @@ impl Slot {
     /// # Errors
     /// The host's; `EFBIG` past the end of the slot.
     pub fn write_user(&self, ranges: &[UserRange], offset: u64) -> Result<usize> {
-        arena()?.write_user(ranges, Some(self.position(offset, Self::span(ranges))?))
+        arena()?.write_user(ranges, Some(self.position(offset, Self::span(ranges))?), 0)
     }
 
     /// Reads into a buffer of ours.

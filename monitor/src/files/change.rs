@@ -7,9 +7,7 @@ use super::walk::Node;
 use crate::answer::Answer;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, RenameFlags, renameat2};
-use nix::sys::stat::{
-    FchmodatFlags, Mode, SFlag, UtimensatFlags, fchmodat, fstat, mkdirat, mknodat, utimensat,
-};
+use nix::sys::stat::{FchmodatFlags, Mode, SFlag, fchmodat, fstat, mkdirat, mknodat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{UnlinkatFlags, linkat, symlinkat, unlinkat};
 use postern_abi::calls::{node, set, split_unnamed};
@@ -159,11 +157,7 @@ impl Mounts {
             Ok(TimeSpec::new(seconds, nanos))
         };
         let (access, change) = (time(set::ATIME, 0)?, time(set::MTIME, 2)?);
-        if file.is(SFlag::S_IFLNK) {
-            // The times of a link itself are rarely minded, and its name may lead elsewhere by now.
-            return Ok(());
-        }
-        utimensat(nix::fcntl::AT_FDCWD, &file.proc_path(), &access, &change, UtimensatFlags::FollowSymlink)
+        crate::sys::attribute::set_times(file.fd(), [access, change])
     }
 
     /// Answers `Flush`; see [`postern_abi::calls::Downcall::Flush`].

@@ -1,8 +1,10 @@
-//! Extended attributes of a file that a path of the monitor's own /proc names.
+//! Extended attributes of a file that a path of the monitor's own /proc names, and times of any file.
 
 use nix::errno::Errno;
 use nix::libc;
+use nix::sys::time::TimeSpec;
 use std::ffi::CStr;
+use std::os::fd::{AsRawFd as _, BorrowedFd};
 
 fn count(result: isize) -> Result<usize, Errno> {
     Errno::result(result).map(|count| usize::try_from(count).unwrap_or(0))
@@ -47,4 +49,18 @@ pub fn list(path: &CStr, buffer: &mut [u8]) -> Result<usize, Errno> {
 pub fn remove(path: &CStr, name: &CStr) -> Result<(), Errno> {
     // SAFETY: path and name are terminated.
     Errno::result(unsafe { libc::removexattr(path.as_ptr(), name.as_ptr()) }).map(drop)
+}
+
+/// Sets the times of access and modification of exactly this file, which may be a symbolic link and may be open for its
+/// path only.
+///
+/// # Errors
+/// The host's.
+pub fn set_times(file: BorrowedFd<'_>, times: [TimeSpec; 2]) -> Result<(), Errno> {
+    let times = times.map(|time| *time.as_ref());
+    // SAFETY: the path is terminated, and the host reads the two times.
+    Errno::result(unsafe {
+        libc::utimensat(file.as_raw_fd(), c"".as_ptr(), times.as_ptr(), libc::AT_EMPTY_PATH)
+    })
+    .map(drop)
 }

@@ -169,6 +169,11 @@ pub trait FileOps: Send + Sync + Any {
         Err(Errno::EINVAL)
     }
 
+    /// Whether reading (or writing) by a call that must not wait (`RWF_NOWAIT`) is known here.
+    fn knows_hurry(&self, writes: bool) -> bool {
+        false
+    }
+
     /// Whether the file has a position.
     fn is_seekable(&self) -> bool {
         false
@@ -395,6 +400,20 @@ impl OpenFile {
     /// # Errors
     /// As write(2) and pwrite(2).
     pub fn write(&self, thread: &Thread, source: &mut Source<'_>, offset: Option<u64>) -> Result<usize> {
+        self.write_as(thread, source, offset, self.status() & flags::O_APPEND != 0)
+    }
+
+    /// As [`OpenFile::write`]; `append` says whether it goes to the end of the file, whatever the offset.
+    ///
+    /// # Errors
+    /// As pwritev2(2).
+    pub fn write_as(
+        &self,
+        thread: &Thread,
+        source: &mut Source<'_>,
+        offset: Option<u64>,
+        append: bool,
+    ) -> Result<usize> {
         let is_seekable = self.ops.is_seekable();
         if offset.is_some() && !is_seekable && self.status() & flags::O_PATH == 0 {
             return Err(Errno::ESPIPE);
@@ -405,7 +424,6 @@ impl OpenFile {
         if !is_seekable {
             return self.ops.write(thread, self, source, None);
         }
-        let append = self.status() & flags::O_APPEND != 0;
         if let Some(offset) = offset {
             let at = if append { u64::MAX } else { offset };
             size_limit::cut(thread, self, source, at)?;

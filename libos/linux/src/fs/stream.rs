@@ -9,6 +9,14 @@ use postern_pal::handle::Handle;
 /// # Errors
 /// The host's.
 pub fn read_at(handle: &Handle, sink: &mut Sink<'_>, at: u64, limit: usize) -> Result<usize> {
+    read_how(handle, sink, at, limit, 0)
+}
+
+/// As [`read_at`], with flags of [`postern_pal::handle::how`] where the bytes go to the app's memory.
+///
+/// # Errors
+/// The host's.
+pub fn read_how(handle: &Handle, sink: &mut Sink<'_>, at: u64, limit: usize, how: u32) -> Result<usize> {
     let limit = limit.min(sink.left());
     if limit == 0 {
         return Ok(0);
@@ -16,8 +24,8 @@ pub fn read_at(handle: &Handle, sink: &mut Sink<'_>, at: u64, limit: usize) -> R
     match sink {
         Sink::User(ranges) => {
             let count = match ranges.single(limit) {
-                Some(range) => handle.read_user(&[range], Some(at))?,
-                None => handle.read_user(&ranges.host_ranges(limit), Some(at))?,
+                Some(range) => handle.read_user(&[range], Some(at), how)?,
+                None => handle.read_user(&ranges.host_ranges(limit), Some(at), how)?,
             };
             ranges.advance(count);
             Ok(count)
@@ -35,6 +43,14 @@ pub fn read_at(handle: &Handle, sink: &mut Sink<'_>, at: u64, limit: usize) -> R
 /// # Errors
 /// The host's.
 pub fn write_at(handle: &Handle, source: &mut Source<'_>, at: u64, limit: usize) -> Result<usize> {
+    write_how(handle, source, at, limit, 0)
+}
+
+/// As [`write_at`], with flags of [`postern_pal::handle::how`] where the bytes come from the app's memory.
+///
+/// # Errors
+/// The host's.
+pub fn write_how(handle: &Handle, source: &mut Source<'_>, at: u64, limit: usize, how: u32) -> Result<usize> {
     let limit = limit.min(source.left());
     if limit == 0 {
         return Ok(0);
@@ -42,8 +58,8 @@ pub fn write_at(handle: &Handle, source: &mut Source<'_>, at: u64, limit: usize)
     match source {
         Source::User(ranges) => {
             let count = match ranges.single(limit) {
-                Some(range) => handle.write_user(&[range], Some(at))?,
-                None => handle.write_user(&ranges.host_ranges(limit), Some(at))?,
+                Some(range) => handle.write_user(&[range], Some(at), how)?,
+                None => handle.write_user(&ranges.host_ranges(limit), Some(at), how)?,
             };
             ranges.advance(count);
             Ok(count)

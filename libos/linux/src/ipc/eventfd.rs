@@ -111,6 +111,10 @@ impl FileOps for EventFd {
         Some(&self.queue)
     }
 
+    fn knows_hurry(&self, writes: bool) -> bool {
+        !writes
+    }
+
     fn metadata(&self) -> Result<Metadata> {
         Ok(anonymous_metadata(DEV_ANONYMOUS, self.ino, 0o600, self.created, [0, 0]))
     }

@@ -87,7 +87,7 @@ impl Watched {
     pub fn read(&self, sink: &mut Sink<'_>) -> Result<usize> {
         match sink {
             Sink::User(ranges) => {
-                let count = self.handle.read_user(&ranges.host_ranges(CHUNK), None)?;
+                let count = self.handle.read_user(&ranges.host_ranges(CHUNK), None, 0)?;
                 ranges.advance(count);
                 Ok(count)
             }
@@ -107,7 +107,7 @@ impl Watched {
         match source {
             Source::User(ranges) => {
                 let pieces: alloc::vec::Vec<UserRange> = ranges.host_ranges(CHUNK);
-                let count = self.handle.write_user(&pieces, None)?;
+                let count = self.handle.write_user(&pieces, None, 0)?;
                 ranges.advance(count);
                 Ok(count)
             }
@@ -225,6 +225,10 @@ impl FileOps for HostStream {
 
     fn wait_queue(&self) -> Option<&WaitQueue> {
         (self.kind != Kind::File).then_some(&*self.watched.queue)
+    }
+
+    fn knows_hurry(&self, _: bool) -> bool {
+        true
     }
 
     fn metadata(&self) -> Result<Metadata> {

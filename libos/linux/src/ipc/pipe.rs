@@ -177,6 +177,10 @@ impl FileOps for PipeEnd {
         Some(if self.reads { &self.pipe.readable } else { &self.pipe.writable })
     }
 
+    fn knows_hurry(&self, _: bool) -> bool {
+        true
+    }
+
     fn metadata(&self) -> Result<Metadata> {
         match &self.node {
             Some(node) => node.metadata(),

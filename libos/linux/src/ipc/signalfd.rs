@@ -54,6 +54,10 @@ impl FileOps for SignalFd {
         Some(signal::arrivals(&self.process))
     }
 
+    fn knows_hurry(&self, writes: bool) -> bool {
+        !writes
+    }
+
     fn metadata(&self) -> Result<Metadata> {
         Ok(anonymous_metadata(DEV_ANONYMOUS, self.ino, 0o600, self.created, [0, 0]))
     }

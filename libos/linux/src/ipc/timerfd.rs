@@ -120,6 +120,10 @@ impl FileOps for TimerFd {
         self.schedule.lock().upcoming(clock::now())
     }
 
+    fn knows_hurry(&self, writes: bool) -> bool {
+        !writes
+    }
+
     fn metadata(&self) -> Result<Metadata> {
         Ok(anonymous_metadata(DEV_ANONYMOUS, self.ino, 0o600, self.created, [0, 0]))
     }

@@ -4,7 +4,7 @@ use super::Process;
 use crate::signal::ThreadSignals;
 use crate::{Errno, Mutex, Result};
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use postern_pal::thread::{self as host_thread, ThreadId};
 
 /// A thread. Its host thread is the one whose task it is (a vfork child borrows its parent's).
@@ -37,6 +37,8 @@ pub struct Thread {
     pub moves_out: AtomicU32,
     /// Bytes that it read and wrote.
     pub moved: Moved,
+    /// What it does now must fail with `EAGAIN` rather than wait (`RWF_NOWAIT`).
+    pub hurries: AtomicBool,
     host: AtomicU32,
 }
 
@@ -98,6 +100,7 @@ impl Thread {
             is_lent: AtomicU32::new(0),
             moves_out: AtomicU32::new(0),
             moved: Moved::default(),
+            hurries: AtomicBool::new(false),
             host: AtomicU32::new(u32::MAX),
         })
     }

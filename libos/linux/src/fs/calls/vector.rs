@@ -4,11 +4,13 @@ use super::transfer::{SPLICE_FLAGS, SPLICE_NONBLOCK};
 use crate::call::{Call, done};
 use crate::fs::Poll;
 use crate::fs::dentry_of;
-use crate::fs::file::{OpenFile, Whence, mode};
+use crate::fs::file::{OpenFile, Whence, flags, mode};
 use crate::fs::inotify::{self, event};
 use crate::io::{Sink, Source, UserRanges};
 use crate::ipc::pipe;
 use crate::{Errno, Result};
+use alloc::sync::Arc;
+use core::sync::atomic::Ordering;
 
 fn read_into(call: &Call<'_>, ranges: UserRanges, offset: Option<u64>) -> Result<u64> {
     call.with_file(0, |file| {
@@ -137,38 +139,75 @@ pub fn pwritev(call: &mut Call<'_>) -> Result<u64> {
 const RWF_HIPRI: u32 = 1;
 const RWF_DSYNC: u32 = 2;
 const RWF_SYNC: u32 = 4;
-const RWF_ACCEPTED: u32 = RWF_HIPRI | RWF_DSYNC | RWF_SYNC;
+const RWF_NOWAIT: u32 = 8;
+const RWF_APPEND: u32 = 16;
+const RWF_NOAPPEND: u32 = 32;
+const RWF_KNOWN: u32 = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND | RWF_NOAPPEND;
 
 fn vector_position(call: &Call<'_>) -> Result<Option<u64>> {
-    if call.uint(5) & !RWF_ACCEPTED != 0 {
+    if call.long(3) == -1 { Ok(None) } else { position(call, 3).map(Some) }
+}
+
+/// Runs `f` with the open file of a call with flags, after a look at those, and if they say so without waiting.
+fn with_flags(call: &Call<'_>, writes: bool, f: impl FnOnce(&Arc<OpenFile>) -> Result<u64>) -> Result<u64> {
+    let flags = call.uint(5);
+    let file = call.file(0)?;
+    if !(if writes { file.is_writable() } else { file.is_readable() }) {
+        return Err(Errno::EBADF);
+    }
+    if flags & !RWF_KNOWN != 0 {
         return Err(Errno::EOPNOTSUPP);
     }
-    if call.long(3) == -1 { Ok(None) } else { position(call, 3).map(Some) }
+    if flags & (RWF_APPEND | RWF_NOAPPEND) == RWF_APPEND | RWF_NOAPPEND {
+        return Err(Errno::EINVAL);
+    }
+    if flags & RWF_NOWAIT == 0 {
+        return f(&file);
+    }
+    if !file.ops.knows_hurry(writes) {
+        return Err(Errno::EOPNOTSUPP);
+    }
+    call.thread.hurries.store(true, Ordering::Relaxed);
+    let done = f(&file);
+    call.thread.hurries.store(false, Ordering::Relaxed);
+    done
 }
 
 /// preadv2(2).
 ///
 /// # Errors
-/// As the manual page says; `EOPNOTSUPP` for `RWF_NOWAIT`.
+/// As the manual page says.
 pub fn preadv2(call: &mut Call<'_>) -> Result<u64> {
     let at = vector_position(call)?;
     let ranges = ranges(call)?;
-    read_vector(call, ranges, at)
+    if ranges.left() == 0 || call.uint(5) == 0 {
+        return read_vector(call, ranges, at);
+    }
+    with_flags(call, false, |_| read_into(call, ranges, at))
 }
 
 /// pwritev2(2).
 ///
 /// # Errors
-/// As the manual page says; `EOPNOTSUPP` for `RWF_APPEND` and `RWF_NOWAIT`.
+/// As the manual page says.
 pub fn pwritev2(call: &mut Call<'_>) -> Result<u64> {
     let at = vector_position(call)?;
     let ranges = ranges(call)?;
-    let count = write_vector(call, ranges, at)?;
-    let flags = call.uint(5);
-    if flags & (RWF_DSYNC | RWF_SYNC) != 0 {
-        call.with_file(0, |file| file.ops.sync(flags & RWF_SYNC == 0))?;
+    let bits = call.uint(5);
+    if ranges.left() == 0 || bits == 0 {
+        return write_vector(call, ranges, at);
     }
-    Ok(count)
+    with_flags(call, true, |file| {
+        let always = file.status() & flags::O_APPEND != 0;
+        let appends = bits & RWF_APPEND != 0 || always && bits & RWF_NOAPPEND == 0;
+        let count = file.write_as(call.thread, &mut Source::User(ranges), at, appends)?;
+        call.thread.moved.written(count);
+        told(file, event::MODIFY, count);
+        if bits & (RWF_DSYNC | RWF_SYNC) != 0 {
+            file.ops.sync(bits & RWF_SYNC == 0)?;
+        }
+        done(count)
+    })
 }
 
 /// vmsplice(2): the bytes are copied, which a program that leaves gifts alone does not notice.

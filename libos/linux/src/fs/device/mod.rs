@@ -98,6 +98,10 @@ impl FileOps for Memory {
         Ok(if matches!(whence, Whence::Set | Whence::Current) { position } else { 0 })
     }
 
+    fn knows_hurry(&self, _: bool) -> bool {
+        self.number != FULL
+    }
+
     fn metadata(&self) -> Result<Metadata> {
         self.dentry.inode.metadata()
     }

@@ -8,6 +8,8 @@ use crate::io::{Sink, Source};
 use crate::task::Thread;
 use crate::{Errno, Result};
 use core::any::Any;
+use core::sync::atomic::Ordering;
+use postern_pal::handle::how;
 
 impl HostInode {
     /// The size as far as it is known without asking; right where nobody else writes.
@@ -15,36 +17,65 @@ impl HostInode {
         self.cached.lock().attributes.size
     }
 
-    fn write_at(&self, source: &mut Source<'_>, at: u64) -> Result<usize> {
+    fn write_at(&self, thread: &Thread, source: &mut Source<'_>, at: u64) -> Result<usize> {
         let handle = self.handles.lock().writable().ok_or(Errno::EBADF)?;
-        let count = stream::write_at(&handle, source, at, usize::MAX)?;
+        let count = stream::write_how(&handle, source, at, usize::MAX, hurry(thread))?;
         if count > 0 {
             let end = at.saturating_add(count as u64);
             self.wrote(|a| a.size = a.size.max(end));
         }
         Ok(count)
     }
+
+    fn append_on_host(&self, thread: &Thread, source: &mut Source<'_>) -> Result<usize> {
+        let handle = self.handles.lock().writable().ok_or(Errno::EBADF)?;
+        let count = stream::write_how(&handle, source, 0, usize::MAX, how::APPEND | hurry(thread))?;
+        if count > 0 {
+            // Right at least where nobody else wrote; it is asked for again when it matters.
+            self.wrote(|a| a.size = a.size.saturating_add(count as u64));
+        }
+        Ok(count)
+    }
+}
+
+/// The flag for the host if `thread` must not wait.
+fn hurry(thread: &Thread) -> u32 {
+    if thread.hurries.load(Ordering::Relaxed) { how::NOWAIT } else { 0 }
 }
 
 impl FileOps for HostInode {
-    fn read(&self, _: &Thread, _: &OpenFile, sink: &mut Sink<'_>, offset: Option<u64>) -> Result<usize> {
+    fn read(&self, thread: &Thread, _: &OpenFile, sink: &mut Sink<'_>, offset: Option<u64>) -> Result<usize> {
         let at = offset.unwrap_or(0);
         if self.mount.exclusive && at >= self.known_size() {
             return Ok(0);
         }
         let handle = self.handles.lock().readable().ok_or(Errno::EBADF)?;
-        stream::read_at(&handle, sink, at, usize::MAX)
+        stream::read_how(&handle, sink, at, usize::MAX, hurry(thread))
     }
 
-    fn write(&self, _: &Thread, _: &OpenFile, source: &mut Source<'_>, offset: Option<u64>) -> Result<usize> {
+    fn write(
+        &self,
+        thread: &Thread,
+        _: &OpenFile,
+        source: &mut Source<'_>,
+        offset: Option<u64>,
+    ) -> Result<usize> {
         match offset {
             Some(u64::MAX) => {
                 let _one_at_a_time = self.append.lock();
+                // Where others write as well only the host knows the end.
+                if !self.mount.exclusive && matches!(source, Source::User(_)) {
+                    return self.append_on_host(thread, source);
+                }
                 let end = FileOps::size(self)?;
-                self.write_at(source, end)
+                self.write_at(thread, source, end)
             }
-            offset => self.write_at(source, offset.unwrap_or(0)),
+            offset => self.write_at(thread, source, offset.unwrap_or(0)),
         }
+    }
+
+    fn knows_hurry(&self, _: bool) -> bool {
+        true
     }
 
     fn is_seekable(&self) -> bool {

@@ -281,6 +281,10 @@ impl FileOps for Socket {
         Some(self.ops.queue())
     }
 
+    fn knows_hurry(&self, _: bool) -> bool {
+        true
+    }
+
     fn metadata(&self) -> Result<Metadata> {
         Ok(anonymous_metadata(DEV_SOCKET, self.ino, mode::S_IFSOCK | 0o777, self.created, self.owner))
     }
