@@ -161,6 +161,11 @@ fn processes_share_memory() {
 }
 
 #[test]
+fn mappings_end_with_their_files() {
+    both("file_ends");
+}
+
+#[test]
 fn what_no_compiler_makes() {
     both("odd_instructions");
 }

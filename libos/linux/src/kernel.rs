@@ -18,6 +18,7 @@ use postern_pal::{gate, report};
 use zerocopy::FromBytes;
 
 const SIGTRAP: u32 = 5;
+const SIGBUS: u32 = 7;
 /// Every program of glibc asks for it once and is content without: not worth a count.
 const RSEQ: u64 = 334;
 
@@ -117,6 +118,8 @@ fn dispatch(thread: &Arc<Thread>, frame: &mut Frame) {
             Err(errno) if errno.number() >= Errno::ERESTARTSYS.number() => {
                 signal::interrupted(thread, frame, errno)
             }
+            // A file may have grown to where the argument is.
+            Err(Errno::EFAULT) if thread.process.space().fit() => continue,
             Err(errno) => {
                 frame.rax = errno.to_return();
                 return;
@@ -181,7 +184,9 @@ impl Kernel for Linux {
         if exception.signal == SIGTRAP && patch::retry_breakpoint(thread, frame) {
             return;
         }
-        signal::fault(thread, frame, exception);
+        if exception.signal != SIGBUS || !thread.process.space().fit() {
+            signal::fault(thread, frame, exception);
+        }
         self.resume(task, frame);
     }
 

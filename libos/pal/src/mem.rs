@@ -57,6 +57,8 @@ pub enum Source<'a> {
     Handle(&'a Handle, u64),
     /// A file slot, from this offset in bytes.
     Slot(&'a Slot, u64),
+    /// What is behind the end of a file: touching it raises SIGBUS.
+    Nothing,
 }
 
 /// Maps memory into the user half of this process; `mmap`. `flags` are `MAP_*` bits; `MAP_ANONYMOUS` is set or
@@ -84,6 +86,10 @@ pub fn map(addr: usize, len: usize, prot: u32, flags: u32, source: Source<'_>) -
         Source::Slot(slot, offset) => {
             let fd = usize::try_from(arena()?.number()).unwrap_or(usize::MAX);
             (flags, fd, slot.position(offset, len)?)
+        }
+        // The host itself raises the signal: the arena ends there.
+        Source::Nothing => {
+            (flags, usize::try_from(arena()?.number()).unwrap_or(usize::MAX), layout::ARENA_SIZE)
         }
     };
     let offset = usize::try_from(offset).map_err(|_| Errno::EOVERFLOW)?;

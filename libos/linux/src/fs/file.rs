@@ -229,6 +229,11 @@ pub trait FileOps: Send + Sync + Any {
         Err(Errno::ENODEV)
     }
 
+    /// Where mappings of it end to show anything: its length in whole pages. `None` if the host sees to that itself.
+    fn mapped_end(&self) -> Option<u64> {
+        None
+    }
+
     /// Whether it may be mapped like this; seals of a memfd can forbid it.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
-//! Access to the memory of another process of the family. No process can reach another's private memory; so one of the
-//! other's threads does the work, between two instructions of the app or while it waits.
+//! Access to the memory of another process of the family, and changes of what it maps. No process can reach another's
+//! private memory; so one of the other's threads does the work, between two instructions of the app or while it waits.
 
 use super::AddressSpace;
 use crate::task::{Process, Thread};
@@ -20,6 +20,8 @@ pub enum Work {
     Read(usize, usize),
     /// Write these bytes to an address.
     Write(usize, Vec<u8>),
+    /// Have areas show no more than their files hold ([`super::cut`]).
+    Fit(Arc<AddressSpace>),
 }
 
 impl Work {
@@ -33,6 +35,10 @@ impl Work {
                 Ok((bytes, got))
             }
             Self::Write(at, bytes) => Ok((Vec::new(), user::write_partial(*at, bytes)?)),
+            Self::Fit(space) => {
+                space.fit();
+                Ok((Vec::new(), 0))
+            }
         }
     }
 }

@@ -2,11 +2,13 @@
 
 pub mod advice;
 pub mod calls;
+pub mod cut;
 pub mod errand;
 pub mod limit;
 pub mod lock;
 pub mod patch;
 pub mod placement;
+mod remap;
 pub mod remote;
 pub mod space;
 pub mod vdso;

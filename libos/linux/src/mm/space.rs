@@ -1,6 +1,7 @@
 //! The memory map of a process: a record of what the host maps in its user half. The host does the mapping and the
 //! copy on write; the record is for /proc/PID/maps, for brk and mremap, for futex keys and for crash reports.
 
+use super::cut;
 use super::errand::Errands;
 use super::limit::SpaceLimits;
 use super::patch::{Pool, Sites};
@@ -9,7 +10,7 @@ use crate::{Errno, Mutex, Result};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use postern_pal::mem::{self, Source, bits};
 
 /// Size of a page in bytes.
@@ -64,6 +65,8 @@ pub struct Area {
     pub kind: Kind,
     /// What was said about it.
     pub marks: Marks,
+    /// Offset in the file from which on nothing is shown, because the file ends before ([`super::cut`]).
+    pub shown: u64,
 }
 
 #[derive(Default)]
@@ -84,6 +87,8 @@ pub struct AddressSpace {
     pub(super) limits: SpaceLimits,
     /// What others want to be done in it.
     pub errands: Errands,
+    /// Whether an area may show nothing from some offset on.
+    pub(super) has_cuts: AtomicBool,
     /// Ranges that a forked process gives up before it runs.
     left_behind: Mutex<Vec<(usize, usize)>>,
     /// Names the space, for private futexes.
@@ -118,6 +123,7 @@ impl Default for AddressSpace {
             inner: Mutex::default(),
             limits: SpaceLimits::default(),
             errands: Errands::default(),
+            has_cuts: AtomicBool::new(false),
             left_behind: Mutex::new(Vec::new()),
             id: new_identity(),
             pools: Mutex::new(Vec::new()),
@@ -163,6 +169,7 @@ impl Inner {
             && a.kind == b.kind
             && a.object == b.object
             && a.marks == b.marks
+            && a.shown == b.shown
             && match (&a.file, &b.file) {
                 (None, None) => !a.shared || a.offset + (a.end - a.start) as u64 == b.offset,
                 (Some(x), Some(y)) => Arc::ptr_eq(x, y) && a.offset + (a.end - a.start) as u64 == b.offset,
@@ -260,6 +267,7 @@ impl AddressSpace {
             child.left_behind.lock().extend(gone.map(|a| (a.start, a.end)));
         }
         let (brk_start, brk, marked) = (inner.brk_start, inner.brk, inner.marked);
+        child.has_cuts.store(self.has_cuts.load(Ordering::Relaxed), Ordering::Relaxed);
         *child.inner.lock() = Inner { areas, brk_start, brk, marked, lock_future: false };
         host_fork()
     }
@@ -350,12 +358,28 @@ impl AddressSpace {
         if flags & bits::MAP_FIXED != 0 {
             inner.check_seal(addr, addr.saturating_add(len))?;
         }
-        let at = mem::map(addr, len, prot, flags, source)?;
+        let (at, shown) = match file.as_ref().and_then(|(f, _)| f.ops.mapped_end()) {
+            Some(stop) if cut::reaches_beyond(offset, len, stop) => {
+                (self.map_cut((addr, len), prot, flags, source, stop)?, stop)
+            }
+            _ => (mem::map(addr, len, prot, flags, source)?, u64::MAX),
+        };
         let end = at.checked_add(len).ok_or(Errno::ENOMEM)?;
         inner.remove(at, end);
         let file = file.filter(|_| !matches!(mapping, Some(Mapping::Zero))).map(|(file, _)| file);
         inner.marked |= !marks.is_empty();
-        inner.insert(Area { start: at, end, prot: prot & 7, shared, offset, file, object, kind, marks });
+        inner.insert(Area {
+            start: at,
+            end,
+            prot: prot & 7,
+            shared,
+            offset,
+            file,
+            object,
+            kind,
+            marks,
+            shown,
+        });
         drop(inner);
         if marks.contains(Marks::LOCKED) {
             // What cannot be faulted in now will be told of when it is touched.
@@ -425,49 +449,6 @@ impl AddressSpace {
             inner.insert(area);
         }
         result
-    }
-
-    /// Moves or resizes; `flags` are mremap's.
-    ///
-    /// # Errors
-    /// As mremap(2).
-    pub fn remap(&self, old: usize, old_len: usize, new_len: usize, flags: u32, new: usize) -> Result<usize> {
-        const FIXED: u32 = 2;
-        const DONTUNMAP: u32 = 4;
-        let old_len = page_up(old_len).ok_or(Errno::EINVAL)?;
-        let new_len = page_up(new_len).filter(|l| *l > 0).ok_or(Errno::EINVAL)?;
-        let mut inner = self.inner.lock();
-        let found = inner.areas.range(..=old).next_back().map(|(_, a)| a).filter(|a| old < a.end);
-        let mut area = found.cloned().ok_or(Errno::EFAULT)?;
-        inner.check_seal(old, old.saturating_add(old_len))?;
-        if flags & FIXED != 0 {
-            inner.check_seal(new, new.saturating_add(new_len))?;
-        }
-        if new_len > old_len {
-            self.check_growth(&inner, &area, new_len - old_len)?;
-        }
-        let at = mem::remap(old, old_len, new_len, flags, new)?;
-        let old_end = old.checked_add(old_len).ok_or(Errno::EINVAL)?;
-        let moved = if flags & DONTUNMAP == 0 {
-            inner.remove(old, old_end)
-        } else {
-            area.offset += (old - area.start) as u64;
-            area.start = old;
-            area.end = area.end.min(old_end);
-            alloc::vec![area]
-        };
-        let end = at.checked_add(new_len).ok_or(Errno::ENOMEM)?;
-        // Only what reached to the old end grows; between what moved, what was there before stays.
-        for mut area in moved {
-            let grows = area.end == old_end && new_len > old_len;
-            area.start = at + (area.start - old);
-            area.end = if grows { end } else { (at + (area.end - old)).min(end) };
-            if area.start < area.end {
-                drop(inner.remove(area.start, area.end));
-                inner.insert(area);
-            }
-        }
-        Ok(at)
     }
 
     /// Sets where the heap begins; nothing is mapped yet.

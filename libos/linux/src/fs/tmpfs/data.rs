@@ -5,13 +5,16 @@ use crate::fs::file::Whence;
 use crate::fs::inode::Inode;
 use crate::fs::{FileOps, Mapping, Metadata, OpenFile, time_of_day};
 use crate::io::{Sink, Source};
+use crate::mm::cut;
 use crate::task::Thread;
 use crate::{Errno, Mutex, Result};
 use alloc::sync::Arc;
 use core::any::Any;
+use core::sync::atomic::Ordering;
 use postern_abi::layout::SLOT_SIZE;
 use postern_pal::mem::Slot;
 
+const PAGE: u64 = 4096;
 const KEEP_SIZE: u32 = 1;
 const PUNCH_HOLE: u32 = 2;
 const ZERO_RANGE: u32 = 0x10;
@@ -85,10 +88,34 @@ impl Node {
     /// The file was written up to `end`.
     fn grew(&self, end: u64) {
         let now = time_of_day();
-        let mut state = self.state.lock();
-        state.size = state.size.max(end);
-        state.mtime = now;
-        state.ctime = now;
+        let old = {
+            let mut state = self.state.lock();
+            state.mtime = now;
+            state.ctime = now;
+            let old = state.size;
+            state.size = old.max(end);
+            old
+        };
+        self.changed_size(old, end);
+    }
+
+    /// The file was to have at least `end` bytes.
+    fn extend(&self, end: u64) {
+        let old = {
+            let mut state = self.state.lock();
+            let old = state.size;
+            state.size = old.max(end);
+            old
+        };
+        self.changed_size(old, end);
+    }
+
+    /// The file has grown from `old` to `new` bytes, if that is more.
+    #[inline]
+    fn changed_size(&self, old: u64, new: u64) {
+        if old < new && self.is_mapped.load(Ordering::Relaxed) {
+            cut::grown();
+        }
     }
 
     fn write_at(&self, source: &mut Source<'_>, at: u64) -> Result<usize> {
@@ -195,9 +222,17 @@ impl FileOps for Node {
 
     fn mapping(&self) -> Result<Mapping> {
         match &self.body {
-            Body::Regular(content) => Ok(Mapping::Slot(content.lock().slot()?)),
+            Body::Regular(content) => {
+                let slot = content.lock().slot()?;
+                self.is_mapped.store(true, Ordering::SeqCst);
+                Ok(Mapping::Slot(slot))
+            }
             _ => Err(Errno::ENODEV),
         }
+    }
+
+    fn mapped_end(&self) -> Option<u64> {
+        Some(self.size_now().next_multiple_of(PAGE))
     }
 
     fn truncate(&self, len: u64) -> Result<()> {
@@ -212,9 +247,13 @@ impl FileOps for Node {
             core::mem::replace(&mut state.size, len)
         };
         if len < old {
-            // Whole pages up to the end, so that mapped parts beyond the old end are gone too.
-            self.clear(len, old.next_multiple_of(4096).min(SLOT_SIZE))?;
+            // Nobody shall write to what is cleared.
+            if self.is_mapped.load(Ordering::SeqCst) && len.next_multiple_of(PAGE) < old {
+                cut::shrunk(self);
+            }
+            self.clear(len, old.next_multiple_of(PAGE).min(SLOT_SIZE))?;
         }
+        self.changed_size(old, len);
         Ok(())
     }
 
@@ -223,8 +262,7 @@ impl FileOps for Node {
         match mode {
             // Nothing is committed: memory is taken when it is written.
             0 => {
-                let mut state = self.state.lock();
-                state.size = state.size.max(end);
+                self.extend(end);
                 Ok(())
             }
             KEEP_SIZE => Ok(()),
@@ -234,8 +272,7 @@ impl FileOps for Node {
                 }
                 self.clear(offset, end)?;
                 if mode & KEEP_SIZE == 0 {
-                    let mut state = self.state.lock();
-                    state.size = state.size.max(end);
+                    self.extend(end);
                 }
                 Ok(())
             }

@@ -18,7 +18,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::any::Any;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use postern_pal::mem::Slot;
 
 const MAGIC: i64 = 0x0102_1994;
@@ -79,6 +79,8 @@ pub struct Node {
     body: Body,
     /// Held during appends, so that two do not land in the same place.
     append: Mutex<()>,
+    /// Whether it was ever mapped.
+    is_mapped: AtomicBool,
 }
 
 /// A mount with the root directory of a new tmpfs. `capacity` is what statfs tells, in bytes.
@@ -122,6 +124,7 @@ impl Node {
             created: now,
             body,
             append: Mutex::new(()),
+            is_mapped: AtomicBool::new(false),
         })
     }
 
