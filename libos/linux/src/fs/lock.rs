@@ -3,6 +3,7 @@
 //! A lock belongs to a file, whatever name it was opened by. Locks of processes go when the process closes any
 //! descriptor of the file; the others when the last descriptor of the open file is closed.
 
+use super::deadlock::Waits;
 use super::file::OpenFile;
 use super::inode::Inode;
 use crate::call::Call;
@@ -17,7 +18,7 @@ use postern_pal::user;
 
 /// Who holds a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Owner {
+pub(super) enum Owner {
     /// A process (classic record locks).
     Process(u32),
     /// An open file (`F_OFD_*`): its address.
@@ -35,12 +36,13 @@ struct Lock {
     write: bool,
 }
 
-#[derive(Default)]
 struct Locks {
     files: Option<HashMap<usize, Vec<Lock>>>,
+    /// Who waits for whom.
+    waits: Waits,
 }
 
-static LOCKS: Mutex<Locks> = Mutex::new(Locks { files: None });
+static LOCKS: Mutex<Locks> = Mutex::new(Locks { files: None, waits: Waits::new() });
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 static CHANGED: WaitQueue = WaitQueue::new();
 
@@ -99,6 +101,22 @@ fn carve(locks: &mut Vec<Lock>, owner: Owner, start: u64, end: u64) {
     locks.extend(rest);
 }
 
+/// Adds a lock for which there is room. Record locks that touch or overlap become one.
+fn add(locks: &mut Vec<Lock>, mut new: Lock) {
+    if !is_flock(new.owner) {
+        locks.retain(|l| {
+            let joins =
+                l.owner == new.owner && l.write == new.write && l.start <= new.end && new.start <= l.end;
+            if joins {
+                new.start = new.start.min(l.start);
+                new.end = new.end.max(l.end);
+            }
+            !joins
+        });
+    }
+    locks.push(new);
+}
+
 impl Locks {
     fn of(&mut self, file: usize) -> &mut Vec<Lock> {
         self.files.get_or_insert_default().entry(file).or_default()
@@ -114,29 +132,36 @@ impl Locks {
     }
 }
 
-fn try_set(file: usize, wanted: &Lock) -> Result<()> {
+/// Sets a lock. What stands in its way is noted as what the thread that waits under `key` waits for.
+fn try_set(file: usize, wanted: &Lock, key: Option<u64>) -> Result<()> {
     let mut all = LOCKS.lock();
     let locks = all.of(file);
-    let result = match conflict(locks, wanted) {
-        Some(_) => Err(Errno::EAGAIN),
-        None => {
-            carve(locks, wanted.owner, wanted.start, wanted.end);
-            locks.push(*wanted);
-            Ok(())
-        }
-    };
+    let obstacle = conflict(locks, wanted);
+    if obstacle.is_none() {
+        carve(locks, wanted.owner, wanted.start, wanted.end);
+        add(locks, *wanted);
+    }
     all.tidy(file);
-    result
+    match (obstacle, key) {
+        (None, _) => Ok(()),
+        (Some(_), None) => Err(Errno::EAGAIN),
+        (Some(obstacle), Some(key)) => {
+            all.waits.note(key, wanted.owner, obstacle.owner).and(Err(Errno::EAGAIN))
+        }
+    }
 }
 
 fn set(thread: &Thread, file: usize, wanted: &Lock, waits: bool) -> Result<()> {
     if !waits {
-        return try_set(file, wanted);
+        return try_set(file, wanted, None);
     }
-    wait::block(thread, &[&CHANGED], None, || match try_set(file, wanted) {
+    let key = u64::from(thread.tid);
+    let result = wait::block(thread, &[&CHANGED], None, || match try_set(file, wanted, Some(key)) {
         Err(Errno::EAGAIN) => None,
         result => Some(result),
-    })
+    });
+    LOCKS.lock().waits.forget(key);
+    result
 }
 
 fn clear(file: usize, owner: Owner, start: u64, end: u64) {
@@ -236,8 +261,10 @@ pub fn record(call: &Call<'_>, file: &OpenFile, at: usize, operation: Operation,
     let owner = if ofd { Owner::File(address(file)) } else { Owner::Process(call.process().pid) };
     let id = identity(file);
     let write = match kind {
-        // Nothing stands in the way of that.
-        NO_LOCK if operation == Operation::Get && ofd => return Ok(0),
+        // What the open file itself holds there.
+        NO_LOCK if operation == Operation::Get && ofd => {
+            return tell(at, head, own(id, owner, start, end));
+        }
         NO_LOCK if operation == Operation::Get => return Err(Errno::EINVAL),
         NO_LOCK => {
             clear(id, owner, start, end);
@@ -260,6 +287,20 @@ pub fn record(call: &Call<'_>, file: &OpenFile, at: usize, operation: Operation,
         all.tidy(id);
         found
     };
+    tell(at, head, found)
+}
+
+/// The first lock that `owner` holds in `[start, end)`.
+fn own(file: usize, owner: Owner, start: u64, end: u64) -> Option<Lock> {
+    let mut all = LOCKS.lock();
+    let overlaps = |l: &&Lock| l.owner == owner && l.start < end && start < l.end;
+    let found = all.of(file).iter().filter(overlaps).min_by_key(|l| l.start).copied();
+    all.tidy(file);
+    found
+}
+
+/// Writes what F_GETLK found to the `struct flock` at `at`, whose first word is `head`.
+fn tell(at: usize, head: u64, found: Option<Lock>) -> Result<u64> {
     match found {
         None => user::write(at, &((head & !0xffff) | u64::from(NO_LOCK)))?,
         Some(lock) => {
@@ -295,6 +336,15 @@ mod tests {
         assert_eq!(conflict(&held, &lock(1, 5, 6, true)), None);
         let flock = Lock { owner: Owner::Flock(7), start: 0, end: u64::MAX, write: true };
         assert_eq!(conflict(&held, &flock), None);
+    }
+
+    #[test]
+    fn locks_that_touch_become_one() {
+        let mut held = alloc::vec![lock(1, 0, 10, true), lock(2, 10, 20, true), lock(1, 30, 40, true)];
+        add(&mut held, lock(1, 10, 30, true));
+        assert_eq!(held, [lock(2, 10, 20, true), lock(1, 0, 40, true)]);
+        add(&mut held, lock(1, 40, 50, false));
+        assert_eq!(held.len(), 3);
     }
 
     #[test]

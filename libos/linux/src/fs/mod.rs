@@ -5,6 +5,7 @@
 //! open is in [`file`] and [`descriptor`]; the system calls are in [`open`] and [`calls`].
 
 pub mod calls;
+mod deadlock;
 pub mod dentry;
 pub mod descriptor;
 pub mod device;
