@@ -169,3 +169,13 @@ fn mappings_end_with_their_files() {
 fn what_no_compiler_makes() {
     both("odd_instructions");
 }
+
+#[test]
+fn packets_of_pipes() {
+    both("packets");
+}
+
+#[test]
+fn deadlocks_of_record_locks() {
+    both("record_locks");
+}

@@ -298,7 +298,7 @@ syscalls! {
     290 eventfd2: full crate::ipc::eventfd::eventfd2;
     291 epoll_create1: full crate::ipc::epoll::epoll_create1;
     292 dup3: full crate::fs::calls::descriptor::dup3;
-    293 pipe2: partial crate::ipc::pipe::pipe2 "O_DIRECT makes a plain pipe without packet boundaries";
+    293 pipe2: full crate::ipc::pipe::pipe2;
     294 inotify_init1: full crate::fs::inotify::inotify_init1;
     295 preadv: full crate::fs::calls::vector::preadv;
     296 pwritev: full crate::fs::calls::vector::pwritev;

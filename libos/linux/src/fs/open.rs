@@ -195,6 +195,9 @@ fn finish(thread: &Thread, dentry: &Arc<Dentry>, status: u32, created: bool) -> 
             return Err(Errno::EROFS);
         }
     }
+    if status & flags::O_DIRECT != 0 && matches!(kind, mode::S_IFIFO | mode::S_IFCHR) {
+        return Err(Errno::EINVAL);
+    }
     let keep =
         status & !(flags::O_CREAT | flags::O_EXCL | flags::O_NOCTTY | flags::O_TRUNC | flags::O_CLOEXEC);
     // As on every 64-bit Linux.

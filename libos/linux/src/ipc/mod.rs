@@ -11,6 +11,7 @@ pub mod eventfd;
 pub mod host_stream;
 pub mod inet;
 pub mod mqueue;
+mod packets;
 pub mod pipe;
 pub mod poll;
 pub mod poller;

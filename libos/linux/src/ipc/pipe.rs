@@ -1,5 +1,6 @@
 //! Pipes and FIFOs: pipe(7), fifo(7).
 
+use super::packets::Packets;
 use super::ring::Ring;
 use super::{DEV_PIPE, anonymous_metadata, next_inode, time_of_day};
 use crate::call::Call;
@@ -23,12 +24,61 @@ const FIONREAD: u32 = 0x541b;
 
 struct State {
     ring: Ring,
+    /// Where packets begin and end, while there are any.
+    packets: Option<Packets>,
     capacity: usize,
     readers: u32,
     writers: u32,
     /// How often an end was opened: opening a FIFO waits for a change of the other's count.
     reader_opens: u64,
     writer_opens: u64,
+}
+
+impl State {
+    /// Bytes that still fit.
+    #[inline]
+    fn room(&self) -> usize {
+        match &self.packets {
+            None => self.capacity.saturating_sub(self.ring.len()),
+            Some(packets) => self.capacity.saturating_sub(packets.occupied()),
+        }
+    }
+
+    /// Moves bytes to `sink`.
+    #[inline]
+    fn drain(&mut self, sink: &mut Sink<'_>) -> Result<usize> {
+        if self.packets.is_none() { self.ring.drain(sink, usize::MAX) } else { self.drain_packets(sink) }
+    }
+
+    #[cold]
+    fn drain_packets(&mut self, sink: &mut Sink<'_>) -> Result<usize> {
+        let Some(packets) = &mut self.packets else { return Ok(0) };
+        let wanted = packets.readable(sink.left());
+        let count = self.ring.drain(sink, wanted)?;
+        let dropped = packets.take(count);
+        self.ring.skip(dropped);
+        if packets.is_empty() {
+            self.packets = None;
+        }
+        Ok(count)
+    }
+
+    /// Takes bytes from `source`, at most `room` of them, or one packet.
+    #[inline]
+    fn fill(&mut self, source: &mut Source<'_>, room: usize, as_packet: bool) -> Result<usize> {
+        if !as_packet && self.packets.is_none() {
+            return self.ring.fill(source, room);
+        }
+        self.fill_packet(source, room, as_packet)
+    }
+
+    #[cold]
+    fn fill_packet(&mut self, source: &mut Source<'_>, room: usize, as_packet: bool) -> Result<usize> {
+        let held = self.ring.len();
+        let count = self.ring.fill(source, if as_packet { room.min(PIPE_BUF) } else { room })?;
+        self.packets.get_or_insert_with(|| Packets::after(held)).add(count, as_packet);
+        Ok(count)
+    }
 }
 
 /// The shared part of a pipe.
@@ -42,6 +92,7 @@ impl Pipe {
     fn new() -> Arc<Self> {
         let state = State {
             ring: Ring::new(),
+            packets: None,
             capacity: DEFAULT_CAPACITY,
             readers: 0,
             writers: 0,
@@ -74,15 +125,15 @@ pub struct PipeEnd {
 impl PipeEnd {
     fn try_read(&self, sink: &mut Sink<'_>) -> Option<Result<usize>> {
         let mut state = self.pipe.state.lock();
-        let before = state.ring.len();
-        if before == 0 {
+        if state.ring.is_empty() {
             return (state.writers == 0).then_some(Ok(0));
         }
-        let result = state.ring.drain(sink, usize::MAX);
-        let (capacity, after) = (state.capacity, state.ring.len());
+        let before = state.room();
+        let result = state.drain(sink);
+        let after = state.room();
         drop(state);
         // A writer only ever waits for PIPE_BUF bytes or less.
-        if capacity.saturating_sub(before) < PIPE_BUF && capacity.saturating_sub(after) >= PIPE_BUF {
+        if before < PIPE_BUF && after >= PIPE_BUF {
             self.pipe.writable.wake_after_lock();
             if self.writes {
                 self.pipe.readable.wake_after_lock();
@@ -92,23 +143,44 @@ impl PipeEnd {
     }
 
     /// One step of a write of `total` bytes of which `done` are written: `None` = must wait.
-    fn try_write(&self, source: &mut Source<'_>, total: usize, done: &mut usize) -> Option<Result<usize>> {
-        let mut state = self.pipe.state.lock();
-        if state.readers == 0 {
-            return Some(Err(Errno::EPIPE));
+    #[inline]
+    fn try_write(
+        &self,
+        source: &mut Source<'_>,
+        total: usize,
+        done: &mut usize,
+        as_packets: bool,
+    ) -> Option<Result<usize>> {
+        loop {
+            let mut state = self.pipe.state.lock();
+            if state.readers == 0 {
+                return Some(Err(Errno::EPIPE));
+            }
+            let room = state.room();
+            let needed = if as_packets {
+                PIPE_BUF
+            } else if total <= PIPE_BUF {
+                total - *done
+            } else {
+                1
+            };
+            if room < needed {
+                return None;
+            }
+            let result = state.fill(source, room, as_packets);
+            drop(state);
+            match result {
+                Ok(count) => *done += count,
+                Err(error) => return Some(if *done > 0 { Ok(*done) } else { Err(error) }),
+            }
+            self.pipe.readable.wake_after_lock();
+            if source.left() == 0 {
+                return Some(Ok(*done));
+            }
+            if !as_packets {
+                return None;
+            }
         }
-        let room = state.capacity.saturating_sub(state.ring.len());
-        if room == 0 || (total <= PIPE_BUF && room < total - *done) {
-            return None;
-        }
-        let result = state.ring.fill(source, room);
-        drop(state);
-        match result {
-            Ok(count) => *done += count,
-            Err(error) => return Some(if *done > 0 { Ok(*done) } else { Err(error) }),
-        }
-        self.pipe.readable.wake_after_lock();
-        (source.left() == 0).then_some(Ok(*done))
     }
 }
 
@@ -138,12 +210,14 @@ impl FileOps for PipeEnd {
             return Ok(0);
         }
         let mut done = 0;
-        let result = match self.try_write(source, total, &mut done) {
+        let status = file.status();
+        let as_packets = status & flags::O_DIRECT != 0;
+        let result = match self.try_write(source, total, &mut done, as_packets) {
             Some(result) => result,
-            None if file.is_nonblocking() => Err(Errno::EAGAIN),
-            None => {
-                wait::block(thread, &[&self.pipe.writable], None, || self.try_write(source, total, &mut done))
-            }
+            None if status & flags::O_NONBLOCK != 0 => Err(Errno::EAGAIN),
+            None => wait::block(thread, &[&self.pipe.writable], None, || {
+                self.try_write(source, total, &mut done, as_packets)
+            }),
         };
         if result == Err(Errno::EPIPE) {
             signal::by_own_call(thread, SIGPIPE);
@@ -163,7 +237,7 @@ impl FileOps for PipeEnd {
             }
         }
         if self.writes {
-            if state.capacity.saturating_sub(state.ring.len()) >= PIPE_BUF {
+            if state.room() >= PIPE_BUF {
                 ready |= Poll::OUT | Poll::WRNORM;
             }
             if state.readers == 0 {
@@ -210,6 +284,7 @@ impl FileOps for PipeEnd {
         }
         if state.readers == 0 && state.writers == 0 {
             state.ring = Ring::new();
+            state.packets = None;
         }
         drop(state);
         self.pipe.wake_all();
@@ -233,7 +308,7 @@ pub(super) fn push(ops: &dyn FileOps, source: &mut Source<'_>) -> Option<Option<
     let end = ops.as_any().downcast_ref::<PipeEnd>()?;
     let mut done = 0;
     // A short write is wanted here, so it counts as longer than PIPE_BUF.
-    let result = end.try_write(source, usize::MAX, &mut done);
+    let result = end.try_write(source, usize::MAX, &mut done, false);
     Some(if done > 0 { Some(Ok(done)) } else { result })
 }
 
@@ -264,7 +339,7 @@ pub fn tee(thread: &Thread, from: &dyn FileOps, to: &dyn FileOps, len: usize, wa
     }
     let step = || {
         let mut bytes = alloc::vec::Vec::new();
-        {
+        let runs = {
             let state = from.pipe.state.lock();
             if state.ring.is_empty() {
                 return (state.writers == 0).then_some(Ok(0));
@@ -273,11 +348,23 @@ pub fn tee(thread: &Thread, from: &dyn FileOps, to: &dyn FileOps, len: usize, wa
             if let Err(error) = state.ring.peek(&mut Sink::Kernel(&mut bytes, 0), 0, len) {
                 return Some(Err(error));
             }
+            state.packets.as_ref().map_or_else(|| Packets::after(bytes.len()), |p| p.first(bytes.len()))
+        };
+        let (mut start, mut written) = (0, 0);
+        for (len, is_packet) in runs.iter() {
+            let mut part = Source::Kernel(bytes.get(start..start + len).unwrap_or(&[]), 0);
+            let before = written;
+            // What fits counts, however little.
+            let result = to.try_write(&mut part, usize::MAX, &mut written, is_packet);
+            if written == 0 {
+                return result;
+            }
+            start += len;
+            if written - before < len {
+                break;
+            }
         }
-        let mut written = 0;
-        // What fits counts, however little.
-        let result = to.try_write(&mut Source::Kernel(&bytes, 0), usize::MAX, &mut written);
-        if written > 0 { Some(Ok(written)) } else { result }
+        Some(Ok(written))
     };
     let result = match step() {
         Some(result) => result,
@@ -313,7 +400,7 @@ pub fn set_capacity(ops: &dyn FileOps, size: usize) -> Result<usize> {
         return Err(Errno::EPERM);
     }
     let mut state = end.pipe.state.lock();
-    if state.ring.len() > size {
+    if state.capacity - state.room() > size {
         return Err(Errno::EBUSY);
     }
     state.capacity = size;
@@ -439,7 +526,9 @@ pub fn pair(status: u32, owner: [u32; 2]) -> (Arc<OpenFile>, Arc<OpenFile>) {
     let end = |reads: bool| {
         let pipe = pipe.clone();
         let end = PipeEnd { pipe, reads, writes: !reads, node: None, writers_seen: 0, ino, created, owner };
-        OpenFile::new(Arc::new(end), status | if reads { 0 } else { flags::O_WRONLY })
+        // Only writing makes packets.
+        let status = if reads { status & !flags::O_DIRECT } else { status | flags::O_WRONLY };
+        OpenFile::new(Arc::new(end), status)
     };
     (end(true), end(false))
 }
@@ -475,7 +564,7 @@ pub fn pipe(call: &mut Call<'_>) -> Result<u64> {
     make(call, 0)
 }
 
-/// pipe2(2). `O_DIRECT` is taken as a plain pipe.
+/// pipe2(2).
 ///
 /// # Errors
 /// `EINVAL` for unknown flags, `EMFILE`, `EFAULT`.

@@ -76,6 +76,11 @@ pub fn fcntl(call: &mut Call<'_>) -> Result<u64> {
             if added & flags::O_NOATIME != 0 && !is_owner(process, file.ops.metadata()?.uid) {
                 return Err(Errno::EPERM);
             }
+            // Packets of pipes, and reading past the page cache; nothing else knows it.
+            let kinds = [mode::S_IFIFO, mode::S_IFREG, mode::S_IFBLK];
+            if added & flags::O_DIRECT != 0 && !kinds.contains(&(file.ops.metadata()?.mode & mode::S_IFMT)) {
+                return Err(Errno::EINVAL);
+            }
             file.set_status(call.uint(2));
             Ok(0)
         }
