@@ -179,3 +179,13 @@ fn packets_of_pipes() {
 fn deadlocks_of_record_locks() {
     both("record_locks");
 }
+
+#[test]
+fn signals_tell_of_ready_files() {
+    both("sigio");
+}
+
+#[test]
+fn urgent_data() {
+    both("urgent");
+}

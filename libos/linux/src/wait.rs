@@ -1,5 +1,6 @@
 //! Waiting: queues that threads and epoll instances stand in, and the one loop in which a thread blocks.
 
+use crate::fs::Poll;
 use crate::task::Thread;
 use crate::{Errno, Mutex, Result};
 use alloc::sync::Weak;
@@ -11,6 +12,12 @@ use postern_pal::thread::{self as host_thread, ThreadId};
 pub trait Notify: Send + Sync {
     /// The condition that the queue stands for may have changed. Called with no queue locked; must be short.
     fn notify(&self);
+
+    /// As [`Notify::notify`]; `events` is what is known to have happened.
+    fn notify_of(&self, events: Poll) {
+        let _ = events;
+        self.notify();
+    }
 }
 
 enum Waiter {
@@ -79,9 +86,15 @@ impl WaitQueue {
     /// Wakes everybody. Call it after the condition changed.
     #[inline]
     pub fn wake(&self) {
+        self.wake_for(Poll::empty());
+    }
+
+    /// [`WaitQueue::wake`] for something that is told of by signals, too.
+    #[inline]
+    pub fn wake_for(&self, events: Poll) {
         core::sync::atomic::fence(Ordering::SeqCst);
         if self.count.load(Ordering::Relaxed) != 0 {
-            self.wake_slow();
+            self.wake_slow(events);
         }
     }
 
@@ -90,13 +103,19 @@ impl WaitQueue {
     /// without the fence that [`WaitQueue::wake`] needs.
     #[inline]
     pub fn wake_after_lock(&self) {
+        self.wake_after_lock_for(Poll::empty());
+    }
+
+    /// [`WaitQueue::wake_after_lock`] for something that is told of by signals, too.
+    #[inline]
+    pub fn wake_after_lock_for(&self, events: Poll) {
         if self.count.load(Ordering::Relaxed) != 0 {
-            self.wake_slow();
+            self.wake_slow(events);
         }
     }
 
     #[cold]
-    fn wake_slow(&self) {
+    fn wake_slow(&self, events: Poll) {
         // Woken threads leave the queue at once: waking them under its lock would make them wait for it. Most queues
         // hold one or two threads, which need no memory here.
         let mut first = [None; 4];
@@ -117,7 +136,7 @@ impl WaitQueue {
             host_thread::unpark(id);
         }
         for callback in callbacks {
-            callback.notify();
+            callback.notify_of(events);
         }
     }
 }

@@ -1,13 +1,13 @@
 //! Open files ("open file descriptions" in POSIX' words) and what can be done with them.
 
-use super::size_limit;
+use super::{sigio, size_limit};
 use crate::io::{Sink, Source};
-use crate::task::Thread;
+use crate::task::{Process, Thread};
 use crate::wait::WaitQueue;
 use crate::{Errno, Mutex, Result};
 use alloc::sync::Arc;
 use core::any::Any;
-use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 use postern_pal::handle::Handle;
 use postern_pal::mem::Slot;
 
@@ -64,7 +64,7 @@ pub mod flags {
     pub const O_PATH: u32 = 0o10000000;
     pub const O_TMPFILE: u32 = 0o20200000;
     /// What fcntl(F_SETFL) may change.
-    pub const SETTABLE: u32 = O_APPEND | O_NONBLOCK | O_ASYNC | O_DIRECT | O_NOATIME;
+    pub const SETTABLE: u32 = O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME;
 }
 
 /// File type bits of `st_mode`.
@@ -202,6 +202,19 @@ pub trait FileOps: Send + Sync + Any {
         None
     }
 
+    /// The queue that tells of readiness by [`WaitQueue::wake_for`], for files that can do so by signals.
+    fn async_queue(&self) -> Option<&WaitQueue> {
+        None
+    }
+
+    /// Signals shall, or shall no more, tell of one of the open files that this serves.
+    fn set_async(&self, on: bool) {}
+
+    /// Who gets these signals where nobody was named.
+    fn default_owner(&self, by: &Process) -> Option<(sigio::Kind, u32)> {
+        None
+    }
+
     /// When `poll` changes by itself (monotonic nanoseconds): timerfd.
     fn poll_deadline(&self) -> Option<u64> {
         None
@@ -299,21 +312,21 @@ pub struct OpenFile {
     /// Where it was found in the file system, for *at calls and /proc/PID/fd; `None` for pipes and the like.
     pub path: Option<Arc<dyn Any + Send + Sync>>,
     status: AtomicU32,
-    /// Who gets SIGIO (`F_SETOWN`): a process, or a group as a negative number.
-    pub owner: AtomicI32,
+    /// Who gets SIGIO, and whether.
+    pub(super) notices: sigio::Slot,
     /// Position for read, write, lseek and getdents64. Held during reads and writes of seekable files.
     pub position: Mutex<u64>,
 }
 
 impl OpenFile {
-    /// An open file with open(2) flags `status`.
+    /// An open file with open(2) flags `status`. That it is not to become the controlling terminal is not kept.
     #[must_use]
     pub fn new(ops: Arc<dyn FileOps>, status: u32) -> Arc<Self> {
         Arc::new(Self {
             ops,
             path: None,
-            status: AtomicU32::new(status),
-            owner: AtomicI32::new(0),
+            status: AtomicU32::new(status & !flags::O_NOCTTY),
+            notices: Mutex::new(None),
             position: Mutex::new(0),
         })
     }
@@ -324,8 +337,8 @@ impl OpenFile {
         Arc::new(Self {
             ops,
             path: Some(path),
-            status: AtomicU32::new(status),
-            owner: AtomicI32::new(0),
+            status: AtomicU32::new(status & !flags::O_NOCTTY),
+            notices: Mutex::new(None),
             position: Mutex::new(0),
         })
     }
@@ -341,6 +354,15 @@ impl OpenFile {
     pub fn set_status(&self, status: u32) {
         let keep = self.status() & !flags::SETTABLE;
         self.status.store(keep | (status & flags::SETTABLE), Ordering::Relaxed);
+    }
+
+    /// Notes whether signals tell of it (`O_ASYNC`).
+    pub(super) fn mark_async(&self, on: bool) {
+        if on {
+            self.status.fetch_or(flags::O_ASYNC, Ordering::Relaxed);
+        } else {
+            self.status.fetch_and(!flags::O_ASYNC, Ordering::Relaxed);
+        }
     }
 
     /// The file, unless it was opened with `O_PATH`.
@@ -461,6 +483,9 @@ impl Drop for OpenFile {
     fn drop(&mut self) {
         super::lock::released(self);
         super::inotify::closed(self);
+        if sigio::are_used() {
+            sigio::released(self);
+        }
         self.ops.release(self);
     }
 }

@@ -132,7 +132,7 @@ impl Inotify {
                 state.queue.push_back(event);
             }
         }
-        self.readable.wake();
+        self.readable.wake_for(Poll::IN);
     }
 
     fn remove(&self, wd: i32) -> Result<()> {
@@ -282,6 +282,10 @@ impl FileOps for Inotify {
     }
 
     fn wait_queue(&self) -> Option<&WaitQueue> {
+        Some(&self.readable)
+    }
+
+    fn async_queue(&self) -> Option<&WaitQueue> {
         Some(&self.readable)
     }
 

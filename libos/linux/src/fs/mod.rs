@@ -25,6 +25,7 @@ pub mod permission;
 pub mod proc;
 pub mod random;
 pub mod shortcut;
+pub mod sigio;
 pub mod size_limit;
 pub mod stream;
 pub mod synthetic;

@@ -198,8 +198,7 @@ fn finish(thread: &Thread, dentry: &Arc<Dentry>, status: u32, created: bool) -> 
     if status & flags::O_DIRECT != 0 && matches!(kind, mode::S_IFIFO | mode::S_IFCHR) {
         return Err(Errno::EINVAL);
     }
-    let keep =
-        status & !(flags::O_CREAT | flags::O_EXCL | flags::O_NOCTTY | flags::O_TRUNC | flags::O_CLOEXEC);
+    let keep = status & !(flags::O_CREAT | flags::O_EXCL | flags::O_TRUNC | flags::O_CLOEXEC);
     // As on every 64-bit Linux.
     let file = dentry.inode.clone().open(thread, dentry, keep | flags::O_LARGEFILE)?;
     if truncate {

@@ -32,6 +32,8 @@ struct State {
     /// How often an end was opened: opening a FIFO waits for a change of the other's count.
     reader_opens: u64,
     writer_opens: u64,
+    /// Whether a writer may want to hear of each read (`O_ASYNC`).
+    tells_writers: bool,
 }
 
 impl State {
@@ -98,6 +100,7 @@ impl Pipe {
             writers: 0,
             reader_opens: 0,
             writer_opens: 0,
+            tells_writers: false,
         };
         Arc::new(Self { state: Mutex::new(state), readable: WaitQueue::new(), writable: WaitQueue::new() })
     }
@@ -131,12 +134,13 @@ impl PipeEnd {
         let before = state.room();
         let result = state.drain(sink);
         let after = state.room();
+        let tells = state.tells_writers;
         drop(state);
-        // A writer only ever waits for PIPE_BUF bytes or less.
-        if before < PIPE_BUF && after >= PIPE_BUF {
-            self.pipe.writable.wake_after_lock();
+        // A writer only ever waits for PIPE_BUF bytes or less. Signals tell of each read.
+        if (before < PIPE_BUF && after >= PIPE_BUF) || tells {
+            self.pipe.writable.wake_after_lock_for(Poll::OUT);
             if self.writes {
-                self.pipe.readable.wake_after_lock();
+                self.pipe.readable.wake_after_lock_for(Poll::OUT);
             }
         }
         Some(result)
@@ -173,7 +177,7 @@ impl PipeEnd {
                 Ok(count) => *done += count,
                 Err(error) => return Some(if *done > 0 { Ok(*done) } else { Err(error) }),
             }
-            self.pipe.readable.wake_after_lock();
+            self.pipe.readable.wake_after_lock_for(Poll::IN);
             if source.left() == 0 {
                 return Some(Ok(*done));
             }
@@ -253,6 +257,13 @@ impl FileOps for PipeEnd {
 
     fn knows_hurry(&self, _: bool) -> bool {
         true
+    fn async_queue(&self) -> Option<&WaitQueue> {
+        self.wait_queue()
+    }
+    fn set_async(&self, on: bool) {
+        if on && self.writes {
+            self.pipe.state.lock().tells_writers = true;
+        }
     }
 
     fn metadata(&self) -> Result<Metadata> {
@@ -286,8 +297,15 @@ impl FileOps for PipeEnd {
             state.ring = Ring::new();
             state.packets = None;
         }
+        // Signals tell those who are left alone.
+        let is_left = (state.readers == 0) != (state.writers == 0);
         drop(state);
-        self.pipe.wake_all();
+        if is_left {
+            self.pipe.readable.wake_after_lock_for(Poll::IN);
+            self.pipe.writable.wake_after_lock_for(Poll::OUT);
+        } else {
+            self.pipe.wake_all();
+        }
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -7,7 +7,7 @@
 
 use super::poller;
 use super::unix::conduit::{Attachment, Conduit};
-use crate::fs::{OpenFile, memfd};
+use crate::fs::{OpenFile, Poll, memfd};
 use crate::io::Source;
 use crate::ipc::clipboard;
 use crate::task::Thread;
@@ -120,7 +120,7 @@ impl Core {
     fn drop_client(&mut self, id: ClientId) {
         self.display.disconnect(id);
         if let Some(conduit) = self.clients.remove(&id.0) {
-            conduit.end(false);
+            conduit.end(false, Poll::HUP);
         }
     }
 }

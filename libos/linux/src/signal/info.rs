@@ -14,6 +14,7 @@ pub mod code {
     pub const KERNEL: i32 = 0x80;
     pub const TIMER: i32 = -2;
     pub const MESSAGE: i32 = -3;
+    pub const IO: i32 = -5;
     pub const TKILL: i32 = -6;
     pub const SEGV_MAPERR: i32 = 1;
     pub const SYS_SECCOMP: i32 = 1;
@@ -83,6 +84,18 @@ impl Info {
     pub fn message(signal: u32, sender: &Process, value: u64) -> Self {
         let mut info = Self::from_process(signal, code::MESSAGE, sender);
         info.set_long(6, value);
+        info
+    }
+
+    /// File `fd` is ready: a `POLL_*` code and the events.
+    #[must_use]
+    pub fn poll(signal: u32, reason: i32, band: u64, fd: i32) -> Self {
+        // Where the signal has codes of its own, this would be taken for one of them.
+        let is_taken =
+            matches!(signal, sig::ILL | sig::FPE | sig::SEGV | sig::BUS | sig::TRAP | sig::CHLD | sig::SYS);
+        let mut info = Self::new(signal, if is_taken { code::IO } else { reason });
+        info.set_long(4, band);
+        info.0[6] = fd.cast_unsigned();
         info
     }
 
@@ -209,6 +222,10 @@ impl Info {
                 put(3, &[pid, uid]);
                 put(10, &[status]);
                 put(14, &[self.0[8], self.0[9], self.0[10], self.0[11]]);
+            }
+            code if (1..=6).contains(&code) && self.signal() != sig::SYS || code == code::IO => {
+                put(5, &[self.0[6]]);
+                put(7, &[pid]);
             }
             code => {
                 put(3, &[pid, uid]);

@@ -27,6 +27,7 @@ pub mod sig {
     pub const VTALRM: u32 = 26;
     pub const PROF: u32 = 27;
     pub const WINCH: u32 = 28;
+    pub const IO: u32 = 29;
     pub const SYS: u32 = 31;
     /// The first real-time signal; from here on signals queue.
     pub const RT_FIRST: u32 = 32;

@@ -1,8 +1,8 @@
 //! close(2), dup(2), ioctl(2).
 
 use crate::call::Call;
-use crate::fs::OpenFile;
 use crate::fs::file::{flags, mode};
+use crate::fs::{OpenFile, sigio};
 use crate::task::Process;
 use crate::{Errno, Result};
 use alloc::sync::Arc;
@@ -112,18 +112,21 @@ pub fn ioctl(call: &mut Call<'_>) -> Result<u64> {
     const FIOQSIZE: u32 = 0x5460;
     let file = call.file(0)?;
     let (request, argument) = (call.uint(1), call.word(2));
-    let set_flag = |bit: u32| -> Result<u64> {
-        let on: i32 = user::read(argument)?;
-        let status = file.status();
-        file.set_status(if on != 0 { status | bit } else { status & !bit });
-        Ok(0)
-    };
     match request {
         FIOCLEX | FIONCLEX => {
             call.process().files.set_close_on_exec(call.int(0), request == FIOCLEX).map(|()| 0)
         }
-        FIONBIO => set_flag(flags::O_NONBLOCK),
-        FIOASYNC => set_flag(flags::O_ASYNC),
+        FIONBIO => {
+            let status = file.status();
+            let on = user::read::<i32>(argument)? != 0;
+            file.set_status(if on { status | flags::O_NONBLOCK } else { status & !flags::O_NONBLOCK });
+            Ok(0)
+        }
+        FIOASYNC => {
+            let on = user::read::<i32>(argument)? != 0;
+            let is_known = sigio::set_async(call.process(), &file, call.int(0), on);
+            if is_known { Ok(0) } else { Err(Errno::ENOTTY) }
+        }
         FIONREAD | FIOQSIZE if file.ops.metadata().is_ok_and(|m| m.mode & mode::S_IFMT == mode::S_IFREG) => {
             let size = file.ops.size()?;
             if request == FIOQSIZE {

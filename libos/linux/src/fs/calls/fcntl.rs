@@ -5,10 +5,10 @@ use crate::fs::OpenFile;
 use crate::fs::file::{flags, mode};
 use crate::fs::lock::{self, Operation};
 use crate::fs::memfd::MemoryFile;
+use crate::fs::sigio::{self, Kind};
 use crate::ipc::pipe;
 use crate::task::Process;
 use crate::{Errno, Result};
-use core::sync::atomic::Ordering;
 use postern_pal::user;
 
 const F_DUPFD: u32 = 0;
@@ -38,7 +38,6 @@ const F_GET_SEALS: u32 = 1034;
 const F_GET_RW_HINT: u32 = 1035;
 const F_SET_RW_HINT: u32 = 1036;
 const F_UNLCK: u64 = 2;
-const OWNER_GROUP: i32 = 2;
 
 fn memory(file: &OpenFile) -> Result<&MemoryFile> {
     file.ops.as_any().downcast_ref().ok_or(Errno::EINVAL)
@@ -82,6 +81,7 @@ pub fn fcntl(call: &mut Call<'_>) -> Result<u64> {
                 return Err(Errno::EINVAL);
             }
             file.set_status(call.uint(2));
+            sigio::set_async(process, &file, fd, call.uint(2) & flags::O_ASYNC != 0);
             Ok(0)
         }
         F_GETLK => lock::record(call, &file, argument, Operation::Get, false),
@@ -90,30 +90,31 @@ pub fn fcntl(call: &mut Call<'_>) -> Result<u64> {
         F_OFD_GETLK => lock::record(call, &file, argument, Operation::Get, true),
         F_OFD_SETLK => lock::record(call, &file, argument, Operation::Set, true),
         F_OFD_SETLKW => lock::record(call, &file, argument, Operation::Wait, true),
-        F_SETOWN => {
-            file.owner.store(call.int(2), Ordering::Relaxed);
-            Ok(0)
-        }
+        F_SETOWN => sigio::set_owner_number(process, &file, call.int(2)).map(|()| 0),
         // A group comes back as a negative number, as the system call itself returns it.
-        F_GETOWN => Ok(i64::from(file.owner.load(Ordering::Relaxed)).cast_unsigned()),
+        F_GETOWN => Ok(i64::from(sigio::owner_number(&file)).cast_unsigned()),
         F_SETOWN_EX => {
-            let [kind, id]: [i32; 2] = user::read(argument)?;
-            let owner = match kind {
-                0 | 1 => id,
-                OWNER_GROUP => id.checked_neg().ok_or(Errno::EINVAL)?,
+            let [kind, id]: [u32; 2] = user::read(argument)?;
+            let kind = match kind {
+                0 => Kind::Thread,
+                1 => Kind::Process,
+                2 => Kind::Group,
                 _ => return Err(Errno::EINVAL),
             };
-            file.owner.store(owner, Ordering::Relaxed);
-            Ok(0)
+            sigio::set_owner(process, &file, kind, id).map(|()| 0)
         }
         F_GETOWN_EX => {
-            let owner = file.owner.load(Ordering::Relaxed);
-            let pair = if owner < 0 { [OWNER_GROUP, owner.saturating_neg()] } else { [1, owner] };
-            user::write(argument, &pair)?;
+            let (kind, id) = sigio::owner(&file);
+            let kind = match kind {
+                Kind::Thread => 0,
+                Kind::Process => 1,
+                Kind::Group => 2,
+            };
+            user::write(argument, &[kind, id])?;
             Ok(0)
         }
-        F_SETSIG if call.int(2) == 0 => Ok(0),
-        F_GETSIG => Ok(0),
+        F_SETSIG => sigio::set_signal(&file, call.uint(2)).map(|()| 0),
+        F_GETSIG => Ok(u64::from(sigio::signal_of(&file))),
         F_GETLEASE => Ok(F_UNLCK),
         // Nobody is told: without a signal nothing is promised either (inotify replaced it).
         F_NOTIFY if file.ops.metadata()?.mode & mode::S_IFMT == mode::S_IFDIR => Ok(0),

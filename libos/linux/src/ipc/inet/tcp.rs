@@ -150,6 +150,8 @@ impl TcpSocket {
         let (here, there) = (&self.options, &listener.options);
         ours.limit_sending(in_flight(here.send_buffer(), there.receive_buffer()));
         ours.limit_receiving(in_flight(there.send_buffer(), here.receive_buffer()));
+        ours.set_inline(here.has(so::OOBINLINE));
+        theirs.set_inline(there.has(so::OOBINLINE));
         {
             let mut phase = listener.phase.lock();
             let Phase::Listening { backlog, pending, .. } = &mut *phase else { return Ok(None) };
@@ -159,8 +161,8 @@ impl TcpSocket {
             pending.push_back(Near { end: theirs, local: to, peer: local });
         }
         *self.phase.lock() = Phase::Near(Near { end: ours, local, peer: to });
-        listener.queue.wake();
-        self.queue.wake();
+        listener.queue.wake_for(Poll::IN);
+        self.queue.wake_for(Poll::OUT);
         Ok(Some(()))
     }
 
@@ -221,7 +223,9 @@ impl TcpSocket {
                 drop(phase);
                 let queue = near.end.shared_queue().clone();
                 let local = near.local;
-                return Some(Ok(Self::with(self.family, queue, Phase::Near(near), Some(local))));
+                let socket = Self::with(self.family, queue, Phase::Near(near), Some(local));
+                socket.options.switch(so::OOBINLINE, self.options.has(so::OOBINLINE));
+                return Some(Ok(socket));
             }
             host.clone()?
         };
@@ -414,6 +418,9 @@ impl SocketOps for TcpSocket {
             return result;
         }
         let Some(far) = self.far() else { return Err(Errno::EPIPE) };
+        if out.flags & msg::OOB != 0 {
+            return Err(Errno::EOPNOTSUPP);
+        }
         if far.connecting
             && let Some(Err(error)) = self.finish(&far)
         {
@@ -428,11 +435,11 @@ impl SocketOps for TcpSocket {
         if how.flags & msg::ERRQUEUE != 0 {
             return Err(Errno::EAGAIN);
         }
-        if how.flags & msg::OOB != 0 {
-            return Err(Errno::EINVAL);
-        }
         if let Some(near) = self.near() {
             return near.end.receive(thread, sink, how);
+        }
+        if how.flags & msg::OOB != 0 {
+            return Err(Errno::EINVAL);
         }
         match self.far() {
             Some(_) if sink.left() == 0 => Ok(Incoming::default()),
@@ -510,10 +517,15 @@ impl SocketOps for TcpSocket {
         self.is_listening_now()
     }
 
+    fn is_at_mark(&self) -> bool {
+        self.near().is_some_and(|near| near.end.is_at_mark())
+    }
+
     fn set_option(&self, level: i32, name: i32, value: &[u8]) -> Result<()> {
         if level == SOL_SOCKET {
             match (self.near(), name) {
                 (Some(near), so::SNDBUF) => near.end.limit_sending(self.options.send_buffer()),
+                (Some(near), so::OOBINLINE) => near.end.set_inline(self.options.has(so::OOBINLINE)),
                 (Some(near), so::RCVBUF) => near.end.limit_receiving(self.options.receive_buffer()),
                 _ => {}
             }

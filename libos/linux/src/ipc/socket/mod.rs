@@ -10,7 +10,7 @@ use super::unix::conduit::{Attachment, Credentials};
 use super::unix::garbage;
 use super::{DEV_SOCKET, anonymous_metadata, next_inode, time_of_day};
 use crate::fs::file::{flags, mode};
-use crate::fs::{FileOps, Metadata, OpenFile, Poll};
+use crate::fs::{FileOps, Metadata, OpenFile, Poll, sigio};
 use crate::io::{Sink, Source};
 use crate::task::Thread;
 use crate::wait::WaitQueue;
@@ -59,6 +59,10 @@ const SIGPIPE: u32 = 13;
 const FIONREAD: u32 = 0x541b;
 const SIOCOUTQ: u32 = 0x5411;
 const SIOCATMARK: u32 = 0x8905;
+const FIOSETOWN: u32 = 0x8901;
+const SIOCSPGRP: u32 = 0x8902;
+const FIOGETOWN: u32 = 0x8903;
+const SIOCGPGRP: u32 = 0x8904;
 
 /// What a send carries besides the bytes.
 #[derive(Default)]
@@ -156,6 +160,10 @@ pub trait SocketOps: Send + Sync + Any {
     fn queued(&self) -> (usize, usize);
     /// Whether it listens.
     fn is_listening(&self) -> bool;
+    /// Whether what is read next is, or follows, the urgent byte: sockatmark(3).
+    fn is_at_mark(&self) -> bool {
+        false
+    }
     /// An option was set that the family may have to act upon, or that is the family's own.
     ///
     /// # Errors
@@ -283,18 +291,27 @@ impl FileOps for Socket {
 
     fn knows_hurry(&self, _: bool) -> bool {
         true
+    fn async_queue(&self) -> Option<&WaitQueue> {
+        Some(self.ops.queue())
     }
 
     fn metadata(&self) -> Result<Metadata> {
         Ok(anonymous_metadata(DEV_SOCKET, self.ino, mode::S_IFSOCK | 0o777, self.created, self.owner))
     }
 
-    fn ioctl(&self, _: &Thread, _: &OpenFile, request: u32, argument: usize) -> Result<u64> {
+    fn ioctl(&self, thread: &Thread, file: &OpenFile, request: u32, argument: usize) -> Result<u64> {
         let value = match request {
+            FIOSETOWN | SIOCSPGRP => {
+                let owner: i32 = user::read(argument)?;
+                return sigio::set_owner_number(&thread.process, file, owner).map(|()| 0);
+            }
+            FIOGETOWN | SIOCGPGRP => {
+                return user::write(argument, &sigio::owner_number(file)).map(|()| 0);
+            }
             FIONREAD if self.ops.is_listening() => return Err(Errno::EINVAL),
             FIONREAD => self.ops.queued().0,
             SIOCOUTQ => self.ops.queued().1,
-            SIOCATMARK => 0,
+            SIOCATMARK => usize::from(self.ops.is_at_mark()),
             // Any socket will do to ask about interfaces; the C library takes one of AF_UNIX.
             _ => return interface::ioctl(request, argument),
         };

@@ -13,7 +13,7 @@ pub use pty::{open_ptmx, open_pts};
 use super::host_stream::Watched;
 use super::{anonymous_metadata, poller, time_of_day};
 use crate::fs::file::{flags, mode};
-use crate::fs::{FileOps, Metadata, OpenFile, Poll};
+use crate::fs::{FileOps, Metadata, OpenFile, Poll, sigio};
 use crate::io::{Sink, Source};
 use crate::ipc::ring::Ring;
 use crate::task::{Process, Thread};
@@ -150,7 +150,7 @@ impl Tty {
 
     /// Takes in bytes from the keyboard (the host's terminal or the master).
     fn input(&self, bytes: &[u8]) {
-        let (reaction, foreground) = {
+        let (reaction, foreground, readable, shown) = {
             let mut state = self.state.lock();
             let stopped = state.discipline.stopped;
             let reaction = state.discipline.input(bytes);
@@ -164,7 +164,8 @@ impl Tty {
                 _ => {}
             }
             self.show(&mut state, &reaction.echo);
-            (reaction, state.foreground)
+            let shown = !state.output.is_empty();
+            (reaction, state.foreground, state.discipline.is_readable(), shown)
         };
         let Reaction { echo, signals, .. } = reaction;
         if let Some(host) = &self.host {
@@ -176,8 +177,9 @@ impl Tty {
                 signal::kernel_to_group(foreground, number);
             }
         }
-        self.queue.wake();
-        self.master.wake();
+        let told = |is: bool| if is { Poll::IN } else { Poll::empty() };
+        self.queue.wake_for(told(readable));
+        self.master.wake_for(told(shown));
     }
 
     /// Room for input was made.
@@ -375,7 +377,7 @@ impl Tty {
                     }
                 }
             } else {
-                self.master.wake();
+                self.master.wake_for(Poll::IN);
             }
         }
     }
@@ -461,6 +463,17 @@ impl FileOps for Slave {
 
     fn wait_queue(&self) -> Option<&WaitQueue> {
         Some(&self.tty.queue)
+    }
+
+    fn async_queue(&self) -> Option<&WaitQueue> {
+        Some(&self.tty.queue)
+    }
+
+    fn default_owner(&self, by: &Process) -> Option<(sigio::Kind, u32)> {
+        match self.tty.state.lock().foreground {
+            0 => Some((sigio::Kind::Process, by.pid)),
+            group => Some((sigio::Kind::Group, group)),
+        }
     }
 
     fn metadata(&self) -> Result<Metadata> {

@@ -2,10 +2,10 @@
 
 use super::{MAX_OUTPUT, Slave, Tty, ioctl, job};
 use crate::fs::file::{flags, mode};
-use crate::fs::{FileOps, Metadata, OpenFile, Poll};
+use crate::fs::{FileOps, Metadata, OpenFile, Poll, sigio};
 use crate::io::{Sink, Source};
 use crate::ipc::anonymous_metadata;
-use crate::task::Thread;
+use crate::task::{Process, Thread};
 use crate::wait::{self, WaitQueue};
 use crate::{Errno, Result};
 use alloc::sync::Arc;
@@ -129,6 +129,14 @@ impl FileOps for Master {
 
     fn wait_queue(&self) -> Option<&WaitQueue> {
         Some(&self.tty.master)
+    }
+
+    fn async_queue(&self) -> Option<&WaitQueue> {
+        Some(&self.tty.master)
+    }
+
+    fn default_owner(&self, by: &Process) -> Option<(sigio::Kind, u32)> {
+        Some((sigio::Kind::Process, by.pid))
     }
 
     fn metadata(&self) -> Result<Metadata> {

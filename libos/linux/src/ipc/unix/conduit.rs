@@ -2,11 +2,13 @@
 //! and credentials that travel with them.
 
 use super::garbage;
-use crate::fs::OpenFile;
+use super::urgent::Urgent;
+use crate::fs::{OpenFile, Poll};
 use crate::io::{Sink, Source};
 use crate::ipc::ring::Ring;
 use crate::wait::WaitQueue;
 use crate::{Errno, Mutex, Result};
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -40,6 +42,8 @@ pub struct Attachment {
     pub credentials: Option<Credentials>,
     /// Address of the sender.
     pub from: Option<Arc<[u8]>>,
+    /// The last byte is urgent (`MSG_OOB`).
+    pub urgent: bool,
 }
 
 /// What a receive took.
@@ -51,6 +55,20 @@ pub struct Taken {
     pub whole: usize,
     /// What came along.
     pub attachment: Attachment,
+    /// A receive ends here, or goes on at once, because of urgent data.
+    pub border: Border,
+}
+
+/// What urgent data makes of the end of a read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Border {
+    /// Nothing.
+    #[default]
+    None,
+    /// The receive goes on behind it.
+    Passes,
+    /// The receive ends.
+    Stops,
 }
 
 /// Files that belong to the bytes `start..end` of a stream.
@@ -65,10 +83,12 @@ struct Packet {
     attachment: Attachment,
 }
 
-struct Flow {
-    ring: Ring,
+pub(super) struct Flow {
+    pub(super) ring: Ring,
     /// Bytes of the stream that were read so far.
-    position: u64,
+    pub(super) position: u64,
+    /// Urgent bytes, while there are any.
+    pub(super) urgent: Option<Box<Urgent>>,
     marks: VecDeque<Mark>,
     /// From which byte on which credentials hold.
     senders: VecDeque<(u64, Credentials)>,
@@ -99,6 +119,8 @@ pub struct ReaderView {
     pub refused: bool,
     /// The next read after the data fails.
     pub reset: bool,
+    /// There is an urgent byte.
+    pub urgent: bool,
 }
 
 /// A conduit as its writer sees it.
@@ -114,22 +136,33 @@ pub struct WriterView {
 
 /// One direction of a connection, or the receive queue of a datagram socket.
 pub struct Conduit {
-    flow: Mutex<Flow>,
+    pub(super) flow: Mutex<Flow>,
     /// Queue of the receiving socket.
     reader: Arc<WaitQueue>,
     /// Queue of the sending socket, where there is only one.
     writer: Option<Arc<WaitQueue>>,
     /// The receiver wants to know who sends (`SO_PASSCRED`, or not known yet).
     wants_credentials: AtomicBool,
+    /// Whether it belongs to a TCP connection.
+    pub(super) is_tcp: bool,
+    /// The receiver gets urgent bytes as any other (`SO_OOBINLINE`).
+    pub(super) is_inline: AtomicBool,
 }
 
 impl Conduit {
     /// A conduit from the socket with queue `writer` to the one with queue `reader`.
     #[must_use]
     pub fn new(reader: &Arc<WaitQueue>, writer: Option<&Arc<WaitQueue>>) -> Arc<Self> {
+        Self::of_kind(reader, writer, false)
+    }
+
+    /// [`Conduit::new`], of a TCP connection if `is_tcp`.
+    #[must_use]
+    pub fn of_kind(reader: &Arc<WaitQueue>, writer: Option<&Arc<WaitQueue>>, is_tcp: bool) -> Arc<Self> {
         let flow = Flow {
             ring: Ring::new(),
             position: 0,
+            urgent: None,
             marks: VecDeque::new(),
             senders: VecDeque::new(),
             packets: VecDeque::new(),
@@ -146,6 +179,8 @@ impl Conduit {
             reader: reader.clone(),
             writer: writer.cloned(),
             wants_credentials: AtomicBool::new(false),
+            is_tcp,
+            is_inline: AtomicBool::new(false),
         })
     }
 
@@ -166,12 +201,13 @@ impl Conduit {
         self.flow.lock().limit = limit;
     }
 
-    fn wake_writer(&self, waiting: Vec<Arc<WaitQueue>>) {
+    /// Wakes those who send here; `events` is what signals tell them.
+    fn wake_writer(&self, waiting: Vec<Arc<WaitQueue>>, events: Poll) {
         if let Some(writer) = &self.writer {
-            writer.wake();
+            writer.wake_for(events);
         }
         for queue in waiting {
-            queue.wake();
+            queue.wake_for(events);
         }
     }
 
@@ -218,8 +254,12 @@ impl Conduit {
         {
             flow.senders.push_back((start, credentials));
         }
+        let is_urgent = attachment.urgent && source.left() == 0 && count > 0;
+        if is_urgent {
+            flow.mark_urgent(self.rules());
+        }
         drop(guard);
-        self.reader.wake();
+        self.reader.wake_for(if is_urgent { Poll::PRI | Poll::IN } else { Poll::IN });
         Some(Ok(count))
     }
 
@@ -237,6 +277,14 @@ impl Conduit {
     ) -> Option<Result<Taken>> {
         let mut guard = self.flow.lock();
         let flow = &mut *guard;
+        let mut skip = skip;
+        let (mut limit, mut border) = (u64::MAX, Border::None);
+        if flow.urgent.is_some() {
+            let way = flow.clear_way(skip, peek, self.rules());
+            skip = usize::try_from(way.start - flow.position).unwrap_or(usize::MAX);
+            limit = way.end;
+            border = if way.stops { Border::Stops } else { Border::Passes };
+        }
         let before = flow.ring.len();
         if before <= skip {
             return if core::mem::take(&mut flow.reset) {
@@ -246,7 +294,7 @@ impl Conduit {
             };
         }
         let at = flow.position + skip as u64;
-        let mut end = flow.position + before as u64;
+        let mut end = limit.min(flow.position + before as u64);
         let want = at.saturating_add(sink.left() as u64);
         let mark = flow.marks.iter().position(|m| m.end > at && m.start < want);
         if let Some(mark) = mark.and_then(|i| flow.marks.get(i)) {
@@ -269,17 +317,26 @@ impl Conduit {
             Ok(count) => count,
             Err(error) => return Some(Err(error)),
         };
-        let mut attachment = Attachment { files: Vec::new(), credentials, from: None };
+        if border != Border::None && at + count as u64 != limit {
+            border = Border::None;
+        }
+        let mut attachment = Attachment { credentials, ..Attachment::default() };
         if count > 0
             && let Some(mark) = mark.and_then(|i| flow.marks.get_mut(i))
         {
             attachment.files = if peek { mark.files.clone() } else { core::mem::take(&mut mark.files) };
         }
         if peek {
-            return Some(Ok(Taken { count, whole: count, attachment }));
+            return Some(Ok(Taken { count, whole: count, attachment, border }));
         }
         flow.ring.skip(count);
         flow.position += count as u64;
+        if let Some(urgent) = &mut flow.urgent {
+            urgent.passed(flow.position);
+            if urgent.is_over() {
+                flow.urgent = None;
+            }
+        }
         while flow.marks.front().is_some_and(|m| m.end <= flow.position || m.files.is_empty()) {
             flow.marks.pop_front();
         }
@@ -290,10 +347,10 @@ impl Conduit {
         let crossed = before > half && flow.ring.len() <= half;
         drop(guard);
         if crossed {
-            self.wake_writer(Vec::new());
+            self.wake_writer(Vec::new(), Poll::OUT);
         }
         garbage::land(&attachment.files);
-        Some(Ok(Taken { count, whole: count, attachment }))
+        Some(Ok(Taken { count, whole: count, attachment, border }))
     }
 
     /// Puts a packet into the queue; `data` is taken only if it succeeds. `None` = full; then `waiter` is woken
@@ -345,7 +402,7 @@ impl Conduit {
         let (data, attachment) = (core::mem::take(data), core::mem::take(attachment));
         flow.packets.push_back(Packet { data, attachment });
         drop(flow);
-        self.reader.wake();
+        self.reader.wake_for(Poll::IN);
         Some(Ok(len))
     }
 
@@ -364,9 +421,11 @@ impl Conduit {
                 files: packet.attachment.files.clone(),
                 credentials: packet.attachment.credentials,
                 from: packet.attachment.from.clone(),
+                urgent: false,
             };
             let whole = packet.data.len();
-            return Some(sink.put(&packet.data).map(|count| Taken { count, whole, attachment }));
+            let taken = |count| Taken { count, whole, attachment, border: Border::None };
+            return Some(sink.put(&packet.data).map(taken));
         }
         let Some(packet) = flow.packets.pop_front() else {
             return (flow.ended || flow.refused).then(|| Ok(Taken::default()));
@@ -377,10 +436,11 @@ impl Conduit {
         let waiting = core::mem::take(&mut flow.waiting);
         drop(flow);
         if full || !waiting.is_empty() {
-            self.wake_writer(waiting);
+            self.wake_writer(waiting, Poll::OUT);
         }
         garbage::land(&packet.attachment.files);
-        Some(sink.put(&packet.data).map(|count| Taken { count, whole, attachment: packet.attachment }))
+        let attachment = packet.attachment;
+        Some(sink.put(&packet.data).map(|count| Taken { count, whole, attachment, border: Border::None }))
     }
 
     /// What the reader's side looks like now.
@@ -388,7 +448,7 @@ impl Conduit {
     pub fn reader_view(&self) -> ReaderView {
         let flow = self.flow.lock();
         ReaderView {
-            readable: !flow.ring.is_empty()
+            readable: flow.has_bytes(self.rules())
                 || !flow.packets.is_empty()
                 || flow.ended
                 || flow.refused
@@ -396,6 +456,7 @@ impl Conduit {
             ended: flow.ended,
             refused: flow.refused,
             reset: flow.reset,
+            urgent: flow.has_urgent(),
         }
     }
 
@@ -427,7 +488,14 @@ impl Conduit {
     #[must_use]
     pub fn readable_bytes(&self) -> usize {
         let flow = self.flow.lock();
-        flow.packets.front().map_or(flow.ring.len(), |p| p.data.len())
+        flow.packets.front().map_or_else(|| flow.readable_bytes(self.rules()), |p| p.data.len())
+    }
+
+    /// Bytes that the reader has not got: those of all packets.
+    #[must_use]
+    pub fn unread_bytes(&self) -> usize {
+        let flow = self.flow.lock();
+        flow.readable_bytes(self.rules()) + flow.held
     }
 
     /// Bytes that wait to be read (`SIOCOUTQ` of the writer).
@@ -443,16 +511,17 @@ impl Conduit {
         self.flow.lock().was_reset
     }
 
-    /// The writer sends no more. With `reset`, the reader's next read after the data fails.
-    pub fn end(&self, reset: bool) {
+    /// The writer sends no more. With `reset`, the reader's next read after the data fails. Signals tell the reader
+    /// `events`.
+    pub fn end(&self, reset: bool, events: Poll) {
         {
             let mut flow = self.flow.lock();
             flow.ended = true;
             flow.reset |= reset;
             flow.was_reset |= reset;
         }
-        self.reader.wake();
-        self.wake_writer(Vec::new());
+        self.reader.wake_for(events);
+        self.wake_writer(Vec::new(), Poll::empty());
     }
 
     /// The reader takes no more; what is held stays readable.
@@ -463,14 +532,14 @@ impl Conduit {
             core::mem::take(&mut flow.waiting)
         };
         self.reader.wake();
-        self.wake_writer(waiting);
+        self.wake_writer(waiting, Poll::empty());
     }
 
     /// The reader is gone: drops everything. Returns whether there were bytes.
     pub fn discard(&self) -> bool {
         let unread = {
             let flow = self.flow.lock();
-            !flow.ring.is_empty() || flow.held > 0
+            flow.readable_bytes(self.rules()) > 0 || flow.held > 0
         };
         self.clear(true);
         unread
@@ -488,6 +557,7 @@ impl Conduit {
             flow.refused |= for_ever;
             let any = !flow.ring.is_empty() || !flow.packets.is_empty();
             flow.ring = Ring::new();
+            flow.urgent = None;
             flow.held = 0;
             for mut mark in core::mem::take(&mut flow.marks) {
                 files.append(&mut mark.files);
@@ -497,7 +567,7 @@ impl Conduit {
             }
             (any, core::mem::take(&mut flow.waiting))
         };
-        self.wake_writer(waiting);
+        self.wake_writer(waiting, Poll::empty());
         garbage::land(&files);
         garbage::bury(files);
         any
@@ -552,7 +622,7 @@ mod tests {
         write(&c, b"cd", None);
         assert_eq!(read(&c, false), Some(Ok((b"abcd".to_vec(), None))));
         assert_eq!(read(&c, false), None);
-        c.end(false);
+        c.end(false, Poll::IN);
         assert_eq!(read(&c, false), Some(Ok((Vec::new(), None))));
     }
 
@@ -570,7 +640,7 @@ mod tests {
     fn a_reset_is_reported_once_after_the_data() {
         let c = conduit();
         write(&c, b"x", None);
-        c.end(true);
+        c.end(true, Poll::HUP);
         assert_eq!(read(&c, false), Some(Ok((b"x".to_vec(), None))));
         assert_eq!(read(&c, false), Some(Err(Errno::ECONNRESET)));
         assert_eq!(read(&c, false), Some(Ok((Vec::new(), None))));

@@ -1,12 +1,13 @@
 //! What TCP connections within the family need of the stream that they are made of.
 
 use super::UnixSocket;
+use crate::fs::Poll;
 
 impl UnixSocket {
     /// Ends the connection at once: the peer's next read after the data fails.
     pub fn abort(&self) {
         if let Some(link) = self.link.get() {
-            link.tx.end(true);
+            link.tx.end(true, Poll::HUP);
         }
     }
 
@@ -14,6 +15,13 @@ impl UnixSocket {
     #[must_use]
     pub fn was_reset(&self) -> bool {
         self.link.get().is_some_and(|link| link.rx.was_reset())
+    }
+
+    /// Sets whether urgent bytes are received as any other (`SO_OOBINLINE`).
+    pub fn set_inline(&self, yes: bool) {
+        if let Some(link) = self.link.get() {
+            link.rx.set_inline(yes);
+        }
     }
 
     /// Sets how many bytes may be on their way to the peer.

@@ -5,6 +5,7 @@ pub mod conduit;
 pub mod garbage;
 mod loopback;
 mod transfer;
+mod urgent;
 
 use super::socket::calls::is_unix_kind;
 use super::socket::options::{Options, SOL_SOCKET, so};
@@ -77,6 +78,8 @@ mod ended {
 pub struct UnixSocket {
     this: Weak<UnixSocket>,
     kind: u32,
+    /// Whether it is an end of a TCP connection, which differs in details.
+    is_tcp: bool,
     queue: Arc<WaitQueue>,
     options: Options,
     name: Arc<Mutex<Address>>,
@@ -112,14 +115,15 @@ impl UnixSocket {
     }
 
     fn new(kind: u32) -> Arc<Self> {
-        Self::with_queue(kind, Arc::new(WaitQueue::new()))
+        Self::with_queue(kind, Arc::new(WaitQueue::new()), false)
     }
 
-    fn with_queue(kind: u32, queue: Arc<WaitQueue>) -> Arc<Self> {
+    fn with_queue(kind: u32, queue: Arc<WaitQueue>, is_tcp: bool) -> Arc<Self> {
         let inbox = Conduit::new(&queue, None);
         Arc::new_cyclic(|this| Self {
             this: this.clone(),
             kind,
+            is_tcp,
             queue,
             options: Options::new(DEFAULT_BUFFER),
             name: Arc::new(Mutex::new(Address::Unnamed)),
@@ -152,8 +156,10 @@ impl UnixSocket {
 
     /// Connects two fresh sockets; `own` and `other` are who they belong to.
     fn join(&self, other: &Self, own: Credentials, other_is: Credentials) -> Result<()> {
-        let there = Conduit::new(&other.queue, Some(&self.queue));
-        let back = Conduit::new(&self.queue, Some(&other.queue));
+        let there = Conduit::of_kind(&other.queue, Some(&self.queue), self.is_tcp);
+        let back = Conduit::of_kind(&self.queue, Some(&other.queue), self.is_tcp);
+        back.set_inline(self.options.has(so::OOBINLINE));
+        there.set_inline(other.options.has(so::OOBINLINE));
         there.set_limit(self.options.send_buffer());
         back.want_credentials(self.options.has(so::PASSCRED));
         let near =
@@ -164,12 +170,13 @@ impl UnixSocket {
         other.link.set(far).map_err(|_| Errno::EISCONN)
     }
 
-    /// Two sockets that are the ends of a connection, for other families to be built on; the first one uses `queue`.
+    /// Two sockets that are the ends of a TCP connection within the family; the first one uses `queue`.
     ///
     /// # Errors
     /// None in practice.
     pub fn stream_pair(who: Credentials, queue: &Arc<WaitQueue>) -> Result<(Arc<Self>, Arc<Self>)> {
-        let (first, second) = (Self::with_queue(kind::STREAM, queue.clone()), Self::new(kind::STREAM));
+        let first = Self::with_queue(kind::STREAM, queue.clone(), true);
+        let second = Self::with_queue(kind::STREAM, Arc::new(WaitQueue::new()), true);
         first.join(&second, who, who)?;
         Ok((first, second))
     }
@@ -325,7 +332,7 @@ impl UnixSocket {
                 wait::block(thread, &[&target.queue], deadline, attempt).map_err(timed_out)
             }
         };
-        target.queue.wake();
+        target.queue.wake_for(if result.is_ok() { Poll::IN } else { Poll::empty() });
         self.queue.wake();
         result
     }
@@ -496,7 +503,8 @@ impl SocketOps for UnixSocket {
             return Ok(());
         };
         if write {
-            link.tx.end(false);
+            // The end of both directions is a hang-up, of one an end of data.
+            link.tx.end(false, if read && !self.is_tcp { Poll::HUP } else { Poll::IN });
         }
         if read {
             link.rx.refuse();
@@ -548,6 +556,9 @@ impl SocketOps for UnixSocket {
             if rx.reset {
                 ready |= Poll::ERR;
             }
+            if rx.urgent {
+                ready |= Poll::PRI;
+            }
             if tx.writable {
                 ready |= WRITE;
             }
@@ -579,7 +590,7 @@ impl SocketOps for UnixSocket {
         }
         if let Some(link) = self.link.get() {
             let unread = link.rx.discard();
-            link.tx.end(unread);
+            link.tx.end(unread, if self.is_tcp { Poll::IN } else { Poll::HUP });
         }
         self.inbox.discard();
         let pending = match self.listener.lock().as_mut() {
@@ -592,7 +603,7 @@ impl SocketOps for UnixSocket {
         for socket in &pending {
             if let Some(link) = socket.link.get() {
                 link.rx.discard();
-                link.tx.end(true);
+                link.tx.end(true, Poll::HUP);
             }
         }
         self.queue.wake();
@@ -601,13 +612,17 @@ impl SocketOps for UnixSocket {
 
     fn queued(&self) -> (usize, usize) {
         match self.link.get() {
-            Some(link) => (link.rx.held_bytes(), link.tx.held_bytes()),
+            Some(link) => (link.rx.unread_bytes(), link.tx.held_bytes()),
             None => (self.inbox.readable_bytes(), 0),
         }
     }
 
     fn is_listening(&self) -> bool {
         self.listener.lock().is_some()
+    }
+
+    fn is_at_mark(&self) -> bool {
+        self.link.get().is_some_and(|link| link.rx.is_at_mark())
     }
 
     fn set_option(&self, level: i32, name: i32, _: &[u8]) -> Result<()> {
@@ -622,6 +637,7 @@ impl SocketOps for UnixSocket {
                     link.rx.want_credentials(want);
                 }
             }
+            so::OOBINLINE => self.set_inline(self.options.has(so::OOBINLINE)),
             so::SNDBUF => self.limit_sending(self.options.send_buffer()),
             _ => {}
         }

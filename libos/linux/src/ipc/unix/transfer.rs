@@ -1,6 +1,6 @@
 //! Sending and receiving on `AF_UNIX` sockets.
 
-use super::conduit::{Conduit, Taken};
+use super::conduit::{Border, Conduit, Taken};
 use super::{Address, UnixSocket, ended, timed_out};
 use crate::io::{Sink, Source};
 use crate::ipc::socket::message::sender_credentials;
@@ -22,7 +22,8 @@ impl UnixSocket {
         source: &mut Source<'_>,
         out: &mut Outgoing<'_>,
     ) -> Result<usize> {
-        if out.flags & msg::OOB != 0 {
+        let is_urgent = out.flags & msg::OOB != 0;
+        if is_urgent && (source.left() == 0 || self.display.get().is_some()) {
             return Err(Errno::EOPNOTSUPP);
         }
         let link = self.link()?;
@@ -30,6 +31,7 @@ impl UnixSocket {
             return Err(Errno::EISCONN);
         }
         let attachment = &mut out.attachment;
+        attachment.urgent = is_urgent;
         let wanted = link.tx.wants_credentials() || attachment.credentials.is_some();
         attachment.credentials = sender_credentials(thread, attachment.credentials, wanted);
         let total = source.left();
@@ -191,7 +193,7 @@ impl UnixSocket {
         how: Receive,
     ) -> Result<Incoming> {
         if how.flags & msg::OOB != 0 {
-            return Err(Errno::EINVAL);
+            return self.receive_urgent(sink, how.flags & msg::PEEK != 0);
         }
         if how.flags & msg::ERRQUEUE != 0 {
             return Err(Errno::EAGAIN);
@@ -220,7 +222,10 @@ impl UnixSocket {
                     got.attachment.files.extend(taken.attachment.files);
                     got.attachment.credentials = got.attachment.credentials.or(taken.attachment.credentials);
                     // With WAITALL go on until the buffer is full, but never past a message with files.
-                    if !whole || files || by_sender || sink.left() == 0 {
+                    if taken.border == Border::Passes && sink.left() > 0 {
+                        continue;
+                    }
+                    if !whole || files || by_sender || sink.left() == 0 || taken.border == Border::Stops {
                         return Some(Ok(()));
                     }
                 }
@@ -239,6 +244,13 @@ impl UnixSocket {
             Err(error) if got.count == 0 => Err(error),
             _ => Ok(got),
         }
+    }
+
+    fn receive_urgent(&self, sink: &mut Sink<'_>, peek: bool) -> Result<Incoming> {
+        let byte = self.link.get().ok_or(Errno::EINVAL)?.rx.receive_urgent(peek)?;
+        let cut = if sink.left() == 0 { msg::TRUNC } else { 0 };
+        let count = sink.put(&[byte])?;
+        Ok(Incoming { count, whole: count, flags: msg::OOB | cut, ..Incoming::default() })
     }
 
     pub(super) fn receive_packet(
