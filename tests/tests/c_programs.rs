@@ -186,6 +186,11 @@ fn signals_tell_of_ready_files() {
 }
 
 #[test]
+fn leases_are_broken() {
+    both("leases");
+}
+
+#[test]
 fn urgent_data() {
     both("urgent");
 }

@@ -77,7 +77,7 @@ syscalls! {
     69 msgsnd: full crate::sys::sysv::message::msgsnd;
     70 msgrcv: full crate::sys::sysv::message::msgrcv;
     71 msgctl: full crate::sys::sysv::message::msgctl;
-    72 fcntl: partial crate::fs::calls::fcntl::fcntl "no leases; directory notification is accepted without effect";
+    72 fcntl: partial crate::fs::calls::fcntl::fcntl "directory notification is accepted without effect";
     73 flock: full crate::fs::lock::flock;
     74 fsync: full crate::fs::calls::space::fsync;
     75 fdatasync: full crate::fs::calls::space::fdatasync;

@@ -1,6 +1,6 @@
 //! Open files ("open file descriptions" in POSIX' words) and what can be done with them.
 
-use super::{sigio, size_limit};
+use super::{lease, sigio, size_limit};
 use crate::io::{Sink, Source};
 use crate::task::{Process, Thread};
 use crate::wait::WaitQueue;
@@ -483,6 +483,7 @@ impl Drop for OpenFile {
     fn drop(&mut self) {
         super::lock::released(self);
         super::inotify::closed(self);
+        lease::released(self);
         if sigio::are_used() {
             sigio::released(self);
         }

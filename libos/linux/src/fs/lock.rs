@@ -4,6 +4,7 @@
 //! descriptor of the file; the others when the last descriptor of the open file is closed.
 
 use super::deadlock::Waits;
+use super::dentry::Dentry;
 use super::file::OpenFile;
 use super::inode::Inode;
 use crate::call::Call;
@@ -49,11 +50,16 @@ static CHANGED: WaitQueue = WaitQueue::new();
 /// The one inode of all event descriptors: no address, and no pipe's number.
 const ANONYMOUS: usize = 2;
 
+/// Names an inode that has a place in the file system.
+pub(super) fn inode_identity(dentry: &Dentry) -> usize {
+    core::ptr::from_ref::<dyn Inode>(&*dentry.inode).cast::<()>().addr()
+}
+
 /// Names the inode behind an open file. No address is odd, so the numbers of pipes, which both ends have, are.
-fn identity(file: &OpenFile) -> usize {
+pub(super) fn identity(file: &OpenFile) -> usize {
     let ops = &*file.ops;
     if let Some(dentry) = super::dentry_of(file) {
-        core::ptr::from_ref::<dyn Inode>(&*dentry.inode).cast::<()>().addr()
+        inode_identity(&dentry)
     } else if ipc::event_kind(ops).is_some() || super::inotify::is_instance(ops) {
         ANONYMOUS
     } else if let Some(number) = ipc::pipe::number(ops).and_then(|number| usize::try_from(number).ok()) {

@@ -15,6 +15,7 @@ pub mod file;
 pub mod host;
 pub mod inode;
 pub mod inotify;
+pub mod lease;
 pub mod lock;
 pub mod memfd;
 pub mod mount;

@@ -7,7 +7,7 @@ use super::file::{flags, mode};
 use super::inode::{Change, Link, New};
 use super::inotify::{self, event};
 use super::path::{Last, Walk};
-use super::{OpenFile, permission};
+use super::{OpenFile, lease, permission};
 use crate::call::Call;
 use crate::task::{Process, Thread};
 use crate::{Errno, Result};
@@ -197,6 +197,9 @@ fn finish(thread: &Thread, dentry: &Arc<Dentry>, status: u32, created: bool) -> 
     }
     if status & flags::O_DIRECT != 0 && matches!(kind, mode::S_IFIFO | mode::S_IFCHR) {
         return Err(Errno::EINVAL);
+    }
+    if kind == mode::S_IFREG && !created {
+        lease::break_for(thread, dentry, writes, status & flags::O_NONBLOCK != 0)?;
     }
     let keep = status & !(flags::O_CREAT | flags::O_EXCL | flags::O_TRUNC | flags::O_CLOEXEC);
     // As on every 64-bit Linux.

@@ -213,6 +213,44 @@ pub fn set_owner(by: &Process, file: &OpenFile, kind: Kind, id: u32) -> Result<(
     Ok(())
 }
 
+/// Makes `by` the owner if nobody is.
+pub(super) fn own_if_free(by: &Process, file: &OpenFile) {
+    let (uid, euid) = ids(by);
+    let notices = Notices::of(file);
+    {
+        let mut state = notices.state.lock();
+        if state.owner.id == 0 {
+            state.owner = Owner { kind: Kind::Process, id: by.pid, uid, euid };
+        }
+    }
+    notices.settle(file);
+}
+
+/// Forgets owner and signal.
+pub(super) fn forget(file: &OpenFile) {
+    let notices = file.notices.lock().clone();
+    let Some(notices) = notices else { return };
+    {
+        let mut state = notices.state.lock();
+        state.owner.id = 0;
+        state.signal = 0;
+    }
+    notices.settle(file);
+}
+
+/// Tells the holder of a lease, set by descriptor `fd`, that another wants the file.
+pub(super) fn lease_broken(file: &OpenFile, fd: i32) {
+    const POLL_MSG: i32 = 3;
+    let notices = file.notices.lock().clone();
+    let Some(notices) = notices else { return };
+    let state = *notices.state.lock();
+    match state.signal {
+        _ if state.owner.id == 0 => {}
+        0 => state.owner.send(Info::kernel(sig::IO)),
+        signal => state.owner.send(Info::poll(signal, POLL_MSG, 0x441, fd)),
+    }
+}
+
 /// F_SETOWN: a process, or a group as a negative number.
 ///
 /// # Errors

@@ -18,6 +18,7 @@ pub mod cap {
     pub const SYS_ADMIN: u32 = 21;
     pub const SYS_NICE: u32 = 23;
     pub const SYS_RESOURCE: u32 = 24;
+    pub const LEASE: u32 = 28;
     /// The highest number.
     pub const LAST: u32 = 40;
 }

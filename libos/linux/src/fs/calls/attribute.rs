@@ -6,7 +6,7 @@ use crate::fs::dentry::Dentry;
 use crate::fs::file::mode;
 use crate::fs::inode::Change;
 use crate::fs::inotify::{self, event};
-use crate::fs::{OpenFile, dentry_of, permission, size_limit};
+use crate::fs::{OpenFile, dentry_of, lease, permission, size_limit};
 use crate::{Errno, Result};
 use alloc::sync::Arc;
 use postern_pal::{clock, user};
@@ -290,6 +290,7 @@ pub fn truncate(call: &mut Call<'_>) -> Result<u64> {
         _ => return Err(Errno::EINVAL),
     }
     permission::check(call.process(), &*dentry.inode, permission::WRITE)?;
+    lease::break_for(call.thread, &dentry, true, false)?;
     size_limit::check(call.thread, dentry.inode.metadata()?.size, size)?;
     apply(&dentry, &Change { size: Some(size), ..Change::default() })
 }

@@ -3,6 +3,7 @@
 use crate::call::Call;
 use crate::fs::OpenFile;
 use crate::fs::file::{flags, mode};
+use crate::fs::lease;
 use crate::fs::lock::{self, Operation};
 use crate::fs::memfd::MemoryFile;
 use crate::fs::sigio::{self, Kind};
@@ -28,6 +29,7 @@ const F_GETOWN_EX: u32 = 16;
 const F_OFD_GETLK: u32 = 36;
 const F_OFD_SETLK: u32 = 37;
 const F_OFD_SETLKW: u32 = 38;
+const F_SETLEASE: u32 = 1024;
 const F_GETLEASE: u32 = 1025;
 const F_NOTIFY: u32 = 1026;
 const F_DUPFD_CLOEXEC: u32 = 1030;
@@ -37,7 +39,6 @@ const F_ADD_SEALS: u32 = 1033;
 const F_GET_SEALS: u32 = 1034;
 const F_GET_RW_HINT: u32 = 1035;
 const F_SET_RW_HINT: u32 = 1036;
-const F_UNLCK: u64 = 2;
 
 fn memory(file: &OpenFile) -> Result<&MemoryFile> {
     file.ops.as_any().downcast_ref().ok_or(Errno::EINVAL)
@@ -115,7 +116,8 @@ pub fn fcntl(call: &mut Call<'_>) -> Result<u64> {
         }
         F_SETSIG => sigio::set_signal(&file, call.uint(2)).map(|()| 0),
         F_GETSIG => Ok(u64::from(sigio::signal_of(&file))),
-        F_GETLEASE => Ok(F_UNLCK),
+        F_SETLEASE => lease::set(process, &file, fd, call.int(2)).map(|()| 0),
+        F_GETLEASE => Ok(lease::get(&file) as u64),
         // Nobody is told: without a signal nothing is promised either (inotify replaced it).
         F_NOTIFY if file.ops.metadata()?.mode & mode::S_IFMT == mode::S_IFDIR => Ok(0),
         F_NOTIFY => Err(Errno::ENOTDIR),

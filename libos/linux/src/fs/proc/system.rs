@@ -275,6 +275,8 @@ fn settings(dev: u64, boot: &Boot, block: &'static [u8]) -> Arc<Node> {
         ("inotify", directory(dev, inotify)),
         ("mqueue", directory(dev, mqueue)),
         ("nr_open", line(dev, "1048576")),
+        ("lease-break-time", line(dev, "45")),
+        ("leases-enable", line(dev, "1")),
         ("pipe-max-size", line(dev, "1048576")),
         ("protected_hardlinks", line(dev, "0")),
         ("protected_symlinks", line(dev, "0")),
