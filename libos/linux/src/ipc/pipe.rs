@@ -257,9 +257,12 @@ impl FileOps for PipeEnd {
 
     fn knows_hurry(&self, _: bool) -> bool {
         true
+    }
+
     fn async_queue(&self) -> Option<&WaitQueue> {
         self.wait_queue()
     }
+
     fn set_async(&self, on: bool) {
         if on && self.writes {
             self.pipe.state.lock().tells_writers = true;

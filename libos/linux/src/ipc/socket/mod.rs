@@ -291,6 +291,8 @@ impl FileOps for Socket {
 
     fn knows_hurry(&self, _: bool) -> bool {
         true
+    }
+
     fn async_queue(&self) -> Option<&WaitQueue> {
         Some(self.ops.queue())
     }
