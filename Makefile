@@ -1,5 +1,5 @@
 # `make run` shows Postern, `make test` checks it. See README.md.
-.PHONY: build run test lint bench conformance programs stress fuzz packages
+.PHONY: build run test lint bench conformance programs stress soak fuzz packages
 
 build:
 	cargo build --release
@@ -31,6 +31,9 @@ programs: packages build
 stress: packages build
 	sh tests/setup/packages.sh programs
 	POSTERN_TEST_USER=$$(sh tests/setup/user.sh) cargo run --release -q -p postern-tests --bin stress
+
+soak: packages build
+	POSTERN_TEST_USER=$$(sh tests/setup/user.sh) cargo run --release -q -p postern-tests --bin soak
 
 fuzz: packages build
 	POSTERN_TEST_USER=$$(sh tests/setup/user.sh) POSTERN_FUZZ_SECONDS=600 cargo test -p postern-tests --test fuzz -- --ignored

@@ -135,4 +135,20 @@ nginx)
     kill %1
     wait
     ;;
+nginx-port)
+    # Run natively, with the words that start a program the way that is measured.
+    shift
+    rm -f "$work/ready"
+    prepare web
+    words=()
+    for word in "$@"; do
+        word=${word//@PORT/$port}
+        words+=("${word//@WORK/$work}")
+    done
+    "${words[@]}" /usr/sbin/nginx -c "$work/conf" 2>/dev/null &
+    until curl -s -o /dev/null "http://127.0.0.1:$port/page"; do sleep 0.1; done
+    wrk -t1 -c16 -d3 "http://127.0.0.1:$port/page" | sed -n 's/^Requests.sec: *\([0-9]*\).*/\1/p'
+    kill %1
+    wait
+    ;;
 esac

@@ -13,7 +13,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use hashbrown::HashMap;
 use postern_pal::clock;
 
@@ -30,6 +30,8 @@ const PINNED: u32 = 2;
 const USED: u32 = 4;
 /// The root of a mount.
 const ROOT: u32 = 8;
+/// Entered the eviction clock.
+const CLOCKED: u32 = 16;
 
 struct Place {
     parent: Option<Arc<Dentry>>,
@@ -79,6 +81,16 @@ pub enum Known {
 }
 
 static CLOCK: Mutex<VecDeque<Weak<Dentry>>> = Mutex::new(VecDeque::new());
+/// Dentries in the clock that are no more. Their memory stays until the clock lets go of them.
+static DEAD: AtomicUsize = AtomicUsize::new(0);
+
+impl Drop for Dentry {
+    fn drop(&mut self) {
+        if *self.flags.get_mut() & CLOCKED != 0 {
+            DEAD.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
 
 impl Dentry {
     fn new(mount: Arc<Mount>, inode: Arc<dyn Inode>, parent: Option<Arc<Self>>, name: &[u8]) -> Arc<Self> {
@@ -495,10 +507,15 @@ impl Names {
 /// Enters a dentry into the eviction clock, and moves the clock on where there are too many.
 fn keep(dentry: &Arc<Dentry>) {
     dentry.inode.named(dentry);
+    dentry.flags.fetch_or(CLOCKED, Ordering::Relaxed);
     let mut candidates: [Option<Arc<Dentry>>; 4] = [None, None, None, None];
     {
         let mut clock = CLOCK.lock();
         clock.push_back(Arc::downgrade(dentry));
+        if DEAD.load(Ordering::Relaxed) > clock.len() / 2 + 32 {
+            DEAD.store(0, Ordering::Relaxed);
+            clock.retain(|weak| weak.strong_count() > 0);
+        }
         if clock.len() > MAX_CACHED {
             for slot in &mut candidates {
                 *slot = clock.pop_front().and_then(|weak| weak.upgrade());

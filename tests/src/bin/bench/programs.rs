@@ -1,6 +1,6 @@
 //! Whole programs: compilers, servers, tools. Each does its work in the home of the app.
 
-use crate::ways::{Measured, WAYS, print_row, run, time};
+use crate::ways::{Measured, WAYS, Way, prefix, print_row, run, time};
 use postern_tests::Rig;
 use std::io;
 
@@ -55,5 +55,33 @@ pub fn table(rig: &Rig) -> io::Result<()> {
             Unit::Rate => print_row(label, &values, |rate| format!("{rate:.0}")),
         }
     }
+    if is_installed("wrk") {
+        over_a_granted_port(rig, &script)?;
+    }
+    Ok(())
+}
+
+/// The server runs the way that is measured, the load natively.
+fn over_a_granted_port(rig: &Rig, script: &str) -> io::Result<()> {
+    let mut values = Measured::new();
+    for _ in 0..ROUNDS {
+        for (index, way) in WAYS.into_iter().enumerate() {
+            let mut words = prefix(rig, way, false);
+            let more: &[&str] = match way {
+                Way::Native => &[],
+                Way::Bwrap => &["--share-net"],
+                Way::Postern => &["--grant", "@WORK", "--listen", "@PORT"],
+            };
+            let at = words.iter().position(|word| word == "--").unwrap_or(words.len());
+            words.splice(at..at, more.iter().map(ToString::to_string));
+            let mut argv = vec!["/bin/bash", script, "nginx-port"];
+            argv.extend(words.iter().map(String::as_str));
+            match run(rig, Way::Native, &argv) {
+                Ok((_, text)) => values.entry(index).or_default().extend(text.trim().parse::<f64>()),
+                Err(error) => eprintln!("nginx-port: {error}"),
+            }
+        }
+    }
+    print_row("nginx over a granted port, wrk outside (per second)", &values, |rate| format!("{rate:.0}"));
     Ok(())
 }
