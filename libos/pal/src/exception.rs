@@ -20,6 +20,7 @@ const SIGSEGV: usize = 11;
 const SIGCHLD: usize = 17;
 const SIGSYS: usize = 31;
 const TRAP_FLAG: u64 = 0x100;
+const ALIGNMENT_CHECK: u64 = 0x4_0000;
 const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
 /// `si_code` of a SIGCHLD for a child that called exit.
 const CLD_EXITED: i32 = 1;
@@ -166,7 +167,7 @@ fn continue_at(base: usize, context: &mut HostContext, label: *const u8) {
     context.rip = label.addr() as u64;
     context.rsp = (base + thread::FRAME) as u64;
     // Clear direction, trap and alignment-check flags.
-    context.rflags &= !(0x400 | TRAP_FLAG | 0x4_0000);
+    context.rflags &= !(0x400 | TRAP_FLAG | ALIGNMENT_CHECK);
 }
 
 fn frame_of(base: usize) -> &'static mut Frame {
@@ -201,7 +202,8 @@ fn system_call(base: usize, control: &Control, context: &mut HostContext) {
     // The instruction leaves its return address in rcx and the flags in r11.
     frame.rcx = context.rip;
     frame.r11 = context.rflags;
-    frame.flags = 0;
+    // Alignment checks stay on over a system call.
+    frame.flags = if context.rflags & ALIGNMENT_CHECK != 0 { flag::FULL } else { 0 };
     frame.call = context.rax;
     frame.site = context.rip.wrapping_sub(2);
     if context.fpstate != 0 {

@@ -35,9 +35,8 @@ const FRAME_SIZE: u64 = 8 + CONTEXT_WORDS as u64 * 8 + info::SIZE as u64;
 const CONTEXT_FLAGS: u64 = 7;
 /// User code and stack segments: cs 0x33, ss 0x2b.
 const SEGMENTS: u64 = 0x33 | (0x2b << 48);
-/// Flags that sigreturn restores: OF, DF, TF, SF, ZF, AF, PF, CF, RF. Linux restores AC too; with it the library OS
-/// would trap on its own unaligned accesses, and no program is known to want it.
-const RESTORED_FLAGS: u64 = 0x1_0dd5;
+/// Flags that sigreturn restores: AC, OF, DF, TF, SF, ZF, AF, PF, CF, RF.
+const RESTORED_FLAGS: u64 = 0x5_0dd5;
 /// Flags that are always set for app code: IF and the constant bit 1.
 const CONSTANT_FLAGS: u64 = 0x202;
 /// TF, DF and RF are clear when a handler begins.
@@ -51,10 +50,11 @@ const FP_HEADER_END: usize = 576;
 const MAGIC1: u32 = 0x4650_5853;
 const MAGIC2: u32 = 0x4650_5845;
 
-/// Whether app code can be at an address. `iretq` faults on the way out for addresses that are not canonical, and what
-/// is in the kernel half is no code of the app.
+/// Whether the app may be made to continue at an address. What is in the kernel half is no code of the app; where no
+/// address is, the processor says so itself on the way out.
 fn is_code(address: u64) -> bool {
-    usize::try_from(address).is_ok_and(|address| user::is_user_range(address, 1))
+    const CANONICAL_END: u64 = 1 << 47;
+    address >= CANONICAL_END || usize::try_from(address).is_ok_and(|address| user::is_user_range(address, 1))
 }
 
 /// The floating-point state that a program starts with.
@@ -264,8 +264,8 @@ mod tests {
             words[CONTEXT_REGISTERS + 13] = frame.rax;
             words[CONTEXT_REGISTERS + 15] = frame.rsp;
             words[CONTEXT_REGISTERS + 16] = frame.rip;
-            // A hostile frame asks for IOPL 3, alignment checks and virtual-8086 mode.
-            words[CONTEXT_REGISTERS + 17] = frame.rflags | 0x6_3000;
+            // A hostile frame asks for IOPL 3 and virtual-8086 mode.
+            words[CONTEXT_REGISTERS + 17] = frame.rflags | 0x2_3000;
             words
         };
         let mut frame = Frame::zeroed();
