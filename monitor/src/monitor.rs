@@ -136,6 +136,9 @@ impl Monitor {
         let (Some(events), gates) = (family.events.take(), std::mem::take(&mut family.gates)) else {
             return Err(host("making a socket pair")(Errno::EMFILE));
         };
+        if let Ok(events) = events.try_clone() {
+            config.mounts.tell_with(files::Outside::new(events));
+        }
         let bits = permission_bits(&config.permissions);
         let usage = Arc::new(Usage::new(started.keeper.pid, weaker));
         let bridge = config

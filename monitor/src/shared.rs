@@ -6,13 +6,19 @@ use crate::console::Console;
 use crate::files::Mounts;
 use crate::network::Network;
 use crate::permission::{Effect, PermissionError, Permissions, effect_of};
+use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use postern_abi::event::{Event, EventKind};
 use std::io::IoSlice;
 use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
 use zerocopy::IntoBytes as _;
+
+/// How often, and after which pause, an event is tried to be sent to a family that has many to read.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// What other threads tell the main thread.
 #[derive(Debug)]
@@ -177,12 +183,15 @@ impl Shared {
         let event = Event { kind: kind as u32, reserved: 0, args };
         let fds = handle.map(|fd| [fd.as_raw_fd()]);
         let control: Vec<ControlMessage<'_>> = fds.iter().map(|f| ControlMessage::ScmRights(f)).collect();
-        let _ = sendmsg::<()>(
-            self.events.as_raw_fd(),
-            &[IoSlice::new(event.as_bytes())],
-            &control,
-            MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL,
-            None,
-        );
+        let parts = [IoSlice::new(event.as_bytes())];
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        for _ in 0..TRIES {
+            let sent = sendmsg::<()>(self.events.as_raw_fd(), &parts, &control, flags, None);
+            if sent != Err(Errno::EAGAIN) {
+                return;
+            }
+            // Many changes of files may be on the way.
+            std::thread::sleep(PAUSE);
+        }
     }
 }

@@ -259,7 +259,7 @@ syscalls! {
     251 ioprio_set: partial crate::sys::sched::ioprio_set "kept for reading back, without effect";
     252 ioprio_get: full crate::sys::sched::ioprio_get;
     253 inotify_init: full crate::fs::inotify::inotify_init;
-    254 inotify_add_watch: partial crate::fs::inotify::inotify_add_watch "tells of the changes that the family makes itself";
+    254 inotify_add_watch: partial crate::fs::inotify::inotify_add_watch "of what others do, it does not tell that a file was opened or read";
     255 inotify_rm_watch: full crate::fs::inotify::inotify_rm_watch;
     256 migrate_pages: full crate::mm::placement::migrate_pages;
     257 openat: full crate::fs::open::openat;

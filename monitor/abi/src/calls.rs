@@ -181,6 +181,10 @@ pub mod open {
     pub const UNNAMED: u64 = 1 << 5;
     /// Send no records of the components before the last.
     pub const LAST_ONLY: u64 = 1 << 6;
+    /// Have the family told of all changes to what the path names, a regular file or a directory, and to the names in
+    /// it ([`crate::event::EventKind::Changed`]), its own included. `values[3]` is the number of the watch, the same for
+    /// the same file; 0 if it is not watched, because nobody else changes it or because there are too many watches.
+    pub const WATCH: u64 = 1 << 7;
 }
 
 /// Kinds of [`Downcall::Create`].
@@ -282,6 +286,8 @@ pub mod notice {
     /// A process began or changed its program (or, with an empty payload, ended): `args[1]` = guest pid, `args[2]` = host pid in the family's
     /// namespace; payload: name.
     pub const PROCESS: u64 = 8;
+    /// The family need not be told of watch `args[1]` any more ([`super::open::WATCH`]).
+    pub const UNWATCH: u64 = 9;
 }
 
 /// Upcalls: how control enters a picoprocess. None returns.

@@ -1,5 +1,5 @@
 //! Events: what the monitor tells a family without being asked, on the handle [`crate::layout::handle::EVENTS`].
-//! Each is one datagram of exactly [`Event`].
+//! Each is one datagram: an [`Event`], with a name behind it where its kind says so.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -27,6 +27,11 @@ pub enum EventKind {
     DisplayReady = 3,
     /// The permissions changed: `args[0]` is the new set of [`crate::boot::permission`] bits.
     Permissions = 4,
+    /// Something happened to a watched file or directory ([`crate::calls::open::WATCH`]): `args[0]` is the number of the
+    /// watch, `args[1]` the bits of inotify(7), with its cookie in the upper half, `args[2]` the length of the name that
+    /// follows: that of the file in the directory, or none. With the bit for an overflow: of any watch, and what it was
+    /// is not known.
+    Changed = 5,
 }
 
 impl EventKind {
@@ -38,6 +43,7 @@ impl EventKind {
             2 => Self::WindowSize,
             3 => Self::DisplayReady,
             4 => Self::Permissions,
+            5 => Self::Changed,
             _ => return None,
         })
     }

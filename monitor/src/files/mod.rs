@@ -6,10 +6,12 @@ mod change;
 mod list;
 mod mounts;
 mod open;
+mod outside;
 mod unnamed;
 mod walk;
 mod watch;
 
 pub use change::clear_umask;
 pub use mounts::{Mount, MountError, Mounts, Policy};
+pub use outside::Outside;
 pub use watch::Watches;

@@ -1,5 +1,6 @@
 //! The mounts of a family: which directories of the host it sees, where, and under which policy.
 
+use super::outside::Outside;
 use super::unnamed::Unnamed;
 use super::walk::Node;
 use super::watch::{Watch, Watches};
@@ -9,6 +10,7 @@ use nix::sys::stat::{Mode, SFlag};
 use postern_abi::boot::mount;
 use std::ffi::OsString;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -104,7 +106,10 @@ pub struct Mounts {
     hidden: Vec<(u64, u64)>,
     /// Owner on the host → owner that the app sees, user and group.
     pub(super) owner: [(u32, u32); 2],
+    /// The directories that those are in, and their names there.
+    hidden_names: Vec<((u64, u64), Vec<u8>)>,
     watches: Option<Arc<Watches>>,
+    pub(super) outside: Option<Arc<Outside>>,
     pub(super) unnamed: Unnamed,
 }
 
@@ -132,7 +137,17 @@ impl Mounts {
             && !self.is_hidden(meta.dev(), meta.ino())
         {
             self.hidden.push((meta.dev(), meta.ino()));
+            if let (Some(folder), Some(name)) = (path.parent(), path.file_name())
+                && let Ok(folder) = std::fs::metadata(folder)
+            {
+                self.hidden_names.push(((folder.dev(), folder.ino()), name.as_bytes().to_vec()));
+            }
         }
+    }
+
+    /// Names of hidden directories, with the device and inode of the directories that they are in.
+    pub(super) fn hidden_names(&self) -> Vec<((u64, u64), Vec<u8>)> {
+        self.hidden_names.clone()
     }
 
     pub(super) fn is_hidden(&self, device: u64, inode: u64) -> bool {

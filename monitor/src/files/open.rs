@@ -88,7 +88,13 @@ impl Mounts {
             }
             [_, ..] => None,
             [] if creates && flags & open::EXCLUSIVE != 0 => return Err(Errno::EEXIST),
-            [] => self.open_existing(answer, mount, &mut node, flags, path)?,
+            [] => {
+                let handle = self.open_existing(answer, mount, &mut node, flags, path)?;
+                if flags & open::WATCH != 0 {
+                    answer.values[3] = self.watch_outside(mount, &node, path);
+                }
+                handle
+            }
         };
         answer.values[0] = Self::count(resolved);
         // A file whose mode lets nobody open it can still be created with a handle; one not asked for is dropped.

@@ -265,6 +265,18 @@ pub trait Inode: Send + Sync + Any {
     /// Those of asking the monitor.
     fn statistics(&self) -> Result<Statistics>;
 
+    /// Has the file, found as `dentry`, watched for changes that others make to it: the number of the watch. `None` where
+    /// nobody else can, or it cannot be watched.
+    fn watch_outside(&self, dentry: &Arc<Dentry>) -> Option<u64> {
+        None
+    }
+
+    /// Ends a watch.
+    fn unwatch_outside(&self, number: u64) {}
+
+    /// Others changed the file: what is known of it may be wrong. `gone`: it may have lost its last name.
+    fn doubt(&self, gone: bool) {}
+
     /// A dentry of it entered the tree.
     fn named(&self, dentry: &Arc<Dentry>) {}
 

@@ -1,9 +1,10 @@
-//! inotify(7), for the changes that this family makes itself, in all file systems.
+//! inotify(7): the changes that this family makes itself, in all file systems, and those that others make to the host's
+//! files ([`super::outside`]).
 
 use super::dentry::Dentry;
 use super::file::{FileOps, OpenFile, Poll, flags, mode};
 use super::inode::Inode;
-use super::{Metadata, dentry_of};
+use super::{Metadata, dentry_of, outside};
 use crate::call::Call;
 use crate::io::Sink;
 use crate::task::Thread;
@@ -83,6 +84,8 @@ struct Watch {
     /// Keeps the inode, and so its identity.
     dentry: Arc<Dentry>,
     owner: Weak<Inotify>,
+    /// The number that the monitor tells of changes from outside by, or 0.
+    outside: u64,
 }
 
 #[derive(Default)]
@@ -144,24 +147,83 @@ impl Inotify {
 }
 
 fn unregister(watch: &Arc<Watch>) {
-    let mut all = WATCHES.lock();
-    let Some(map) = all.as_mut() else { return };
-    let id = identity(&*watch.dentry.inode);
-    if let Some(list) = map.get_mut(&id) {
-        let before = list.len();
-        list.retain(|w| !Arc::ptr_eq(w, watch));
-        COUNT.fetch_sub(before - list.len(), Ordering::Relaxed);
-        if list.is_empty() {
-            map.remove(&id);
+    {
+        let mut all = WATCHES.lock();
+        let Some(map) = all.as_mut() else { return };
+        let id = identity(&*watch.dentry.inode);
+        if let Some(list) = map.get_mut(&id) {
+            let before = list.len();
+            list.retain(|w| !Arc::ptr_eq(w, watch));
+            COUNT.fetch_sub(before - list.len(), Ordering::Relaxed);
+            if list.is_empty() {
+                map.remove(&id);
+            }
+        }
+    }
+    outside::end(watch.outside);
+}
+
+/// The watches of a file.
+fn watches_of(inode: &dyn Inode) -> Vec<Arc<Watch>> {
+    let all = WATCHES.lock();
+    all.as_ref().and_then(|map| map.get(&identity(inode))).cloned().unwrap_or_default()
+}
+
+fn emit(inode: &dyn Inode, name: &[u8], mask: u32, cookie: u32) {
+    let watches = watches_of(inode);
+    leave_echo(&watches, name, mask);
+    hand_out(&watches, name, mask, cookie);
+}
+
+/// The monitor will tell of the same.
+fn leave_echo(watches: &[Arc<Watch>], name: &[u8], mask: u32) {
+    if let Some(watch) = watches.iter().find(|watch| watch.outside != 0) {
+        outside::echo(watch.outside, mask, name);
+    }
+}
+
+/// Something is going to happen to a file, or just did, that is not told as the family's own and is no news either.
+pub fn expect(dentry: &Arc<Dentry>, mask: u32) {
+    if !is_used() {
+        return;
+    }
+    if let Some(parent) = dentry.parent().filter(|_| !dentry.is_deleted()) {
+        leave_echo(&watches_of(&*parent.inode), &dentry.name(), mask);
+    }
+    leave_echo(&watches_of(&*dentry.inode), b"", mask);
+}
+
+/// Others did something to a watched file, or to the name `name` in a watched directory.
+pub fn outside(dentry: &Arc<Dentry>, name: &[u8], mask: u32, cookie: u32) {
+    let watches = watches_of(&*dentry.inode);
+    hand_out(&watches, name, mask, cookie);
+    if mask & event::DELETE_SELF != 0 {
+        end_all(&watches);
+    }
+}
+
+/// Changes from outside were lost.
+pub fn overflow_outside() {
+    let all: Vec<Arc<Watch>> = {
+        let all = WATCHES.lock();
+        let lists = all.iter().flat_map(|map| map.values());
+        lists.flatten().filter(|watch| watch.outside != 0).cloned().collect()
+    };
+    for owner in all.iter().filter_map(|watch| watch.owner.upgrade()) {
+        owner.push(Event { wd: -1, mask: event::Q_OVERFLOW, cookie: 0, name: Box::default() });
+    }
+}
+
+/// The file is gone, and its watches with it.
+fn end_all(watches: &[Arc<Watch>]) {
+    for watch in watches {
+        if let Some(owner) = watch.owner.upgrade() {
+            let _ = owner.remove(watch.wd);
         }
     }
 }
 
-fn emit(inode: &dyn Inode, name: &[u8], mask: u32, cookie: u32) {
-    let watches = {
-        let all = WATCHES.lock();
-        all.as_ref().and_then(|map| map.get(&identity(inode))).cloned().unwrap_or_default()
-    };
+fn hand_out(watches: &[Arc<Watch>], name: &[u8], mask: u32, cookie: u32) {
     for watch in watches {
         let wanted = watch.mask.load(Ordering::Relaxed);
         if wanted & mask & event::ALL == 0 {
@@ -194,6 +256,13 @@ pub fn file(dentry: &Arc<Dentry>, mask: u32) {
     emit(&*dentry.inode, b"", mask, 0);
 }
 
+/// A file got or lost a name: those hear of it who watch the file itself.
+pub fn relinked(dentry: &Arc<Dentry>) {
+    if is_used() {
+        emit(&*dentry.inode, b"", event::ATTRIB, 0);
+    }
+}
+
 /// The last name of a file may be gone: its watches end.
 pub fn removed(dentry: &Arc<Dentry>) {
     if !is_used() {
@@ -201,19 +270,11 @@ pub fn removed(dentry: &Arc<Dentry>) {
     }
     let links = dentry.inode.metadata().map_or(0, |m| m.nlink);
     if !dentry.is_directory() && links > 0 {
-        emit(&*dentry.inode, b"", event::ATTRIB, 0);
+        relinked(dentry);
         return;
     }
     emit(&*dentry.inode, b"", event::DELETE_SELF, 0);
-    let watches = {
-        let all = WATCHES.lock();
-        all.as_ref().and_then(|map| map.get(&identity(&*dentry.inode))).cloned().unwrap_or_default()
-    };
-    for watch in watches {
-        if let Some(owner) = watch.owner.upgrade() {
-            let _ = owner.remove(watch.wd);
-        }
-    }
+    end_all(&watches_of(&*dentry.inode));
 }
 
 /// A file was renamed.
@@ -386,7 +447,8 @@ pub fn inotify_add_watch(call: &mut Call<'_>) -> Result<u64> {
     let wd = state.next;
     let id = identity(&*dentry.inode);
     let owner = Arc::downgrade(&instance);
-    let watch = Arc::new(Watch { wd, mask: AtomicU32::new(keep), dentry, owner });
+    let outside = outside::begin(&dentry);
+    let watch = Arc::new(Watch { wd, mask: AtomicU32::new(keep), dentry, owner, outside });
     state.watches.insert(wd, watch.clone());
     drop(state);
     WATCHES.lock().get_or_insert_default().entry(id).or_default().push(watch);

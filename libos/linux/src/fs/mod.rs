@@ -21,6 +21,7 @@ pub mod memfd;
 pub mod mount;
 pub mod namespace;
 pub mod open;
+pub mod outside;
 pub mod path;
 pub mod permission;
 pub mod proc;

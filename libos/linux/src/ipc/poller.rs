@@ -4,6 +4,8 @@
 
 use super::unix::garbage;
 use super::{console, wayland};
+use crate::fs::outside;
+use crate::fs::path::NAME_MAX;
 use crate::sys::timer;
 use crate::wait::WaitQueue;
 use crate::{Errno, Mutex, Once};
@@ -106,7 +108,8 @@ fn settle(interest: &Interest, found: i16) {
 fn read_events(events: &Handle) -> bool {
     loop {
         let mut event = Event::new_zeroed();
-        let (len, handle) = match events.receive(event.as_mut_bytes(), &mut [], false) {
+        let mut name = [0; NAME_MAX];
+        let (len, handle) = match events.receive(event.as_mut_bytes(), &mut name, false) {
             Ok(got) => got,
             Err(Errno::EAGAIN) => return true,
             Err(Errno::EINTR) => continue,
@@ -116,15 +119,19 @@ fn read_events(events: &Handle) -> bool {
             // The monitor is gone; nothing more will come.
             return false;
         }
-        if len != size_of::<Event>() {
+        let Some(name) = len.checked_sub(size_of::<Event>()).and_then(|len| name.get(..len)) else {
             continue;
-        }
+        };
         let [first, second, _] = event.args;
         match EventKind::from_number(event.kind) {
             Some(EventKind::Signal) => console::signal_initial(u32::try_from(first).unwrap_or(0)),
             Some(EventKind::WindowSize) => console::set_window(first, second),
             Some(EventKind::Permissions) => {
                 PERMISSIONS.store(u32::try_from(first & 0xffff_ffff).unwrap_or(0), Ordering::Relaxed);
+            }
+            Some(EventKind::Changed) => {
+                let half = |word: u64| u32::try_from(word & 0xffff_ffff).unwrap_or(0);
+                outside::arrived(first, half(second), half(second >> 32), name);
             }
             Some(EventKind::DisplayReady) => {
                 if let Some(channel) = handle {
@@ -148,13 +155,19 @@ pub fn service() {
         timer::run_expired();
         wayland::tick();
         garbage::collect();
+        outside::tell_due();
         interests.clear();
         interests.extend(INTERESTS.lock().iter().cloned());
         entries.clear();
         entries.extend(interests.iter().map(|i| PollEntry::new(&i.handle, i.events)));
         entries.extend(wake.as_ref().map(|handle| PollEntry::new(handle, IN)));
         entries.extend(events.as_ref().map(|handle| PollEntry::new(handle, IN)));
-        let deadlines = [timer::next_deadline(), wayland::next_deadline(), garbage::next_deadline()];
+        let deadlines = [
+            timer::next_deadline(),
+            wayland::next_deadline(),
+            garbage::next_deadline(),
+            outside::next_deadline(),
+        ];
         let deadline = deadlines.into_iter().flatten().min();
         let timeout = deadline.map(|at| at.saturating_sub(clock::now()));
         if handle::poll(&mut entries, timeout) == 0 {

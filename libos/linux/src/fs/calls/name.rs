@@ -159,7 +159,7 @@ fn link_at(call: &Call<'_>, from: (i32, usize), to: (i32, usize), flags: u32) ->
         parent.dir.created(&parent.name, target.inode.clone());
     }
     inotify::child(&parent.dir, &parent.name, event::CREATE, false);
-    inotify::file(&target, event::ATTRIB);
+    inotify::relinked(&target);
     Ok(0)
 }
 

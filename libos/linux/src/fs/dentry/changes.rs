@@ -150,6 +150,32 @@ impl Dentry {
         self.mount.added();
     }
 
+    /// Others may have changed what `name` means, and its file: what is known of both has to be asked for again. `gone`: the
+    /// name was removed.
+    pub fn doubt(&self, name: &[u8], gone: bool) {
+        let child = {
+            let mut names = self.names.lock();
+            names.generation += 1;
+            names.complete = false;
+            match names.map.get(name) {
+                Some(Child::Present(child)) => {
+                    child.checked.store(0, Ordering::Relaxed);
+                    Some(child.clone())
+                }
+                Some(Child::Absent(_)) => {
+                    names.absent = names.absent.saturating_sub(1);
+                    names.map.remove(name);
+                    None
+                }
+                None => None,
+            }
+        };
+        if let Some(child) = child {
+            child.inode.named(&child);
+            child.inode.doubt(gone);
+        }
+    }
+
     /// Forgets what is known of `name`, which turned out to mean another file.
     pub fn forget(&self, name: &[u8]) {
         let old = {

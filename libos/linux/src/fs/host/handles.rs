@@ -147,8 +147,7 @@ impl HostInode {
     /// Its last name is gone: its handles need not be kept.
     pub(super) fn drop_idle_handles(&self) {
         if self.opens.load(Ordering::Acquire) == 0 && self.nameless.load(Ordering::Acquire) {
-            let handles = core::mem::take(&mut *self.handles.lock());
-            drop(handles);
+            self.let_go_of_handles();
         }
     }
 
@@ -168,8 +167,7 @@ fn drop_all_idle() {
             IDLE.lock().push_back(weak);
             continue;
         }
-        let handles = core::mem::take(&mut *inode.handles.lock());
-        drop(handles);
+        inode.let_go_of_handles();
     }
 }
 
@@ -190,7 +188,6 @@ pub(super) fn enter(inode: &Arc<HostInode>) {
             IDLE.lock().push_back(Arc::downgrade(&old));
             continue;
         }
-        let handles = core::mem::take(&mut *old.handles.lock());
-        drop(handles);
+        old.let_go_of_handles();
     }
 }

@@ -8,6 +8,7 @@ use crate::fs::directory::DirectoryFile;
 use crate::fs::extended::{Request, Store};
 use crate::fs::file::{FileOps, flags, mode};
 use crate::fs::inode::{Change, Found, Hint, Inode, Listed, New, Statistics};
+use crate::fs::inotify::{self, event};
 use crate::fs::{Metadata, OpenFile, device};
 use crate::ipc::pipe::{self, Fifo};
 use crate::task::Thread;
@@ -16,7 +17,7 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::any::Any;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use postern_abi::calls::{Downcall, set, unnamed};
+use postern_abi::calls::{Downcall, notice, set, unnamed};
 use postern_abi::message::{Attributes, split_record};
 use postern_pal::mem::change_count;
 use postern_pal::{clock, gate};
@@ -50,7 +51,7 @@ pub struct HostInode {
     /// Names that the monitor was asked for one by one since it was listed.
     pub(super) misses: AtomicU32,
     /// A name it was found by.
-    alias: Mutex<Weak<Dentry>>,
+    pub(super) alias: Mutex<Weak<Dentry>>,
     pub(super) handles: Mutex<Handles>,
     /// Open files that use its handles.
     pub(super) opens: AtomicU32,
@@ -70,6 +71,7 @@ impl Drop for HostInode {
     fn drop(&mut self) {
         self.mount.forget_inode(self.ino);
         self.release_unnamed();
+        self.let_go_of_handles();
     }
 }
 
@@ -349,6 +351,10 @@ impl Inode for HostInode {
             self.change_nameless(change);
             return Ok(());
         };
+        if change.size.is_some() {
+            // The monitor opens and closes it for that.
+            inotify::expect(dentry, event::CLOSE_WRITE);
+        }
         let mut head = [0; 32];
         for (slot, word) in head.chunks_exact_mut(8).zip(times) {
             slot.copy_from_slice(&word.to_le_bytes());
@@ -402,6 +408,18 @@ impl Inode for HostInode {
         let answer = gate::call(Downcall::FileSystem, [self.mount.id, 0, 0, 0, 0, 0], &[])?;
         let [block_size, blocks, blocks_free, files_free] = answer.values;
         Ok(Statistics { magic: EXT4, block_size, blocks, blocks_free, files: files_free, files_free })
+    }
+
+    fn watch_outside(&self, dentry: &Arc<Dentry>) -> Option<u64> {
+        self.ask_for_watch(dentry)
+    }
+
+    fn unwatch_outside(&self, number: u64) {
+        gate::tell(notice::UNWATCH, [number, 0, 0, 0], b"");
+    }
+
+    fn doubt(&self, gone: bool) {
+        self.others_changed(gone);
     }
 
     fn named(&self, dentry: &Arc<Dentry>) {

@@ -2,7 +2,8 @@
 //! asked for by messages and cached; content is read, written and mapped directly through handles.
 //!
 //! [`extended`] does extended attributes, [`inode`] caches attributes, [`names`] does directories, [`listing`] keeps
-//! whole ones, [`data`] content, [`handles`] keeps handles open, [`unnamed`] does files without a name.
+//! whole ones, [`data`] content, [`handles`] keeps handles open, [`unnamed`] does files without a name,
+//! [`outside`] has the monitor watch what others change.
 
 mod data;
 mod extended;
@@ -10,6 +11,7 @@ mod handles;
 mod inode;
 mod listing;
 mod names;
+mod outside;
 mod unnamed;
 
 pub use inode::HostInode;
