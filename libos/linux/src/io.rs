@@ -91,6 +91,14 @@ impl UserRanges {
         }
     }
 
+    /// Bytes of the part that comes next. Only the first one may be empty.
+    fn next_part(&mut self) -> usize {
+        if self.index == 0 && self.done_in_range == 0 {
+            return self.at(0).map_or(0, |range| range.len);
+        }
+        self.current().map_or(0, |range| range.len)
+    }
+
     /// What is left, at most `limit` bytes, if it is one range: I/O on handles then needs no list.
     #[must_use]
     pub fn single(&mut self, limit: usize) -> Option<UserRange> {
@@ -207,6 +215,15 @@ impl Sink<'_> {
 }
 
 impl Source<'_> {
+    /// Bytes of the part that comes next: one of those that writev(2) gave.
+    #[must_use]
+    pub fn next_part(&mut self) -> usize {
+        match self {
+            Self::User(ranges) => ranges.next_part(),
+            Self::Kernel(bytes, used) => bytes.len() - *used,
+        }
+    }
+
     /// Bytes that are left.
     #[must_use]
     pub fn left(&self) -> usize {

@@ -52,6 +52,36 @@ impl EventFd {
     }
 }
 
+/// Bytes of a count.
+const SIZE: usize = 8;
+
+impl EventFd {
+    /// Adds one count.
+    #[inline]
+    fn add_one(&self, thread: &Thread, file: &OpenFile, source: &mut Source<'_>) -> Result<()> {
+        let mut bytes = [0; SIZE];
+        // Exactly, since Linux 6.9.
+        if source.next_part() != SIZE {
+            return Err(Errno::EINVAL);
+        }
+        if source.take(&mut bytes)? < SIZE {
+            return Err(Errno::EFAULT);
+        }
+        let value = u64::from_ne_bytes(bytes);
+        if value == u64::MAX {
+            return Err(Errno::EINVAL);
+        }
+        if !self.try_add(value) {
+            if file.is_nonblocking() {
+                return Err(Errno::EAGAIN);
+            }
+            wait::block(thread, &[&self.queue], None, || self.try_add(value).then_some(Ok(())))?;
+        }
+        self.queue.wake_after_lock();
+        Ok(())
+    }
+}
+
 impl FileOps for EventFd {
     fn read(&self, thread: &Thread, file: &OpenFile, sink: &mut Sink<'_>, _: Option<u64>) -> Result<usize> {
         if sink.left() < 8 {
@@ -73,26 +103,17 @@ impl FileOps for EventFd {
         source: &mut Source<'_>,
         _: Option<u64>,
     ) -> Result<usize> {
-        let mut bytes = [0; 8];
-        // Exactly, since Linux 6.9.
-        if source.left() != 8 {
-            return Err(Errno::EINVAL);
-        }
-        if source.take(&mut bytes)? < 8 {
-            return Err(Errno::EFAULT);
-        }
-        let value = u64::from_ne_bytes(bytes);
-        if value == u64::MAX {
-            return Err(Errno::EINVAL);
-        }
-        if !self.try_add(value) {
-            if file.is_nonblocking() {
-                return Err(Errno::EAGAIN);
+        // Each part of a writev is a write of its own.
+        let mut done = 0;
+        loop {
+            match self.add_one(thread, file, source) {
+                Ok(()) => done += SIZE,
+                Err(error) => return if done > 0 { Ok(done) } else { Err(error) },
             }
-            wait::block(thread, &[&self.queue], None, || self.try_add(value).then_some(Ok(())))?;
+            if source.left() == 0 {
+                return Ok(done);
+            }
         }
-        self.queue.wake_after_lock();
-        Ok(8)
     }
 
     fn poll(&self, _: &OpenFile) -> Poll {

@@ -11,7 +11,6 @@ pub mod eventfd;
 pub mod host_stream;
 pub mod inet;
 pub mod mqueue;
-mod packets;
 pub mod pipe;
 pub mod poll;
 pub mod poller;

@@ -152,6 +152,7 @@ pub fn sendfile(call: &mut Call<'_>) -> Result<u64> {
     if !to.is_writable() {
         return Err(Errno::EBADF);
     }
+    pipe::may_fill(call.thread, &to)?;
     // Into a pipe everything goes that splice takes.
     let fits = is_pipe(&to) || (from.ops.is_seekable() && to.status() & flags::O_APPEND == 0);
     if !fits || !can_splice_from(&from)? {
@@ -238,7 +239,6 @@ pub fn splice(call: &mut Call<'_>) -> Result<u64> {
         || no_place(&from, from_ptr)
         || no_place(&to, to_ptr)
         || (!to_pipe && to.status() & flags::O_APPEND != 0)
-        || (!from_pipe && !can_splice_from(&from)?)
         || to.ops.metadata()?.mode & mode::S_IFMT == 0
     {
         return Err(Errno::EINVAL);
@@ -249,6 +249,12 @@ pub fn splice(call: &mut Call<'_>) -> Result<u64> {
         return Err(Errno::EAGAIN);
     }
     let (from_at, to_at) = (offset_at(from_ptr)?, offset_at(to_ptr)?);
+    if !from_pipe {
+        pipe::may_fill(call.thread, &to)?;
+        if !can_splice_from(&from)? {
+            return Err(Errno::EINVAL);
+        }
+    }
     let moved = copy(call.thread, &from, from_at, &to, to_at, len.min(BUFFER))?;
     store_offset(from_ptr, from_at, moved)?;
     store_offset(to_ptr, to_at, moved)?;

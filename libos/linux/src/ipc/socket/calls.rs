@@ -245,7 +245,7 @@ pub fn recvfrom(call: &mut Call<'_>) -> Result<u64> {
     let mut sink = Sink::User(UserRanges::one(call.word(1), call.word(2)));
     let got = socket.ops.receive(call.thread, &mut sink, how)?;
     if call.word(4) != 0 {
-        give_address(got.attachment.from.as_deref().unwrap_or(&[]), call.word(4), call.word(5))?;
+        give_address(&got.attachment.sender(), call.word(4), call.word(5))?;
     }
     done(if flags & msg::TRUNC != 0 { got.whole } else { got.count })
 }

@@ -141,6 +141,7 @@ pub fn send(thread: &Thread, file: &OpenFile, header: &Header, flags: u32) -> Re
     let (name, name_len) = header.name;
     let to = if name == 0 || name_len == 0 { None } else { Some(read_address(name, name_len)?) };
     let (control, control_len) = header.control;
+    socket.ops.may_send()?;
     let attachment = if control == 0 || control_len == 0 {
         Attachment::default()
     } else if control_len > MAX_CONTROL {
@@ -216,8 +217,8 @@ pub fn receive(thread: &Thread, file: &OpenFile, header: &Header, flags: u32) ->
     let Incoming { count, whole, attachment, flags: found } = socket.ops.receive(thread, &mut sink, how)?;
     let (name, name_len) = header.name;
     if name != 0 {
-        let from = attachment.from.as_deref().unwrap_or(&[]);
-        write_address(name, name_len, from)?;
+        let from = attachment.sender();
+        write_address(name, name_len, &from)?;
         user::write(header.at + 8, &u32::try_from(from.len()).unwrap_or(0))?;
     }
     let (control, room) = header.control;

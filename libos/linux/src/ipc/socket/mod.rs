@@ -140,6 +140,13 @@ pub trait SocketOps: Send + Sync + Any {
     /// # Errors
     /// As send(2). `EPIPE` raises SIGPIPE in the caller of this.
     fn send(&self, thread: &Thread, source: &mut Source<'_>, out: &mut Outgoing<'_>) -> Result<usize>;
+    /// What is wrong with any message, whatever it carries.
+    ///
+    /// # Errors
+    /// As send(2).
+    fn may_send(&self) -> Result<()> {
+        Ok(())
+    }
     /// Receives.
     ///
     /// # Errors

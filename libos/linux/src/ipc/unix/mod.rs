@@ -4,6 +4,7 @@ pub mod address;
 pub mod conduit;
 pub mod garbage;
 mod loopback;
+mod parcel;
 mod transfer;
 mod urgent;
 
@@ -475,6 +476,13 @@ impl SocketOps for UnixSocket {
             kind::SEQPACKET => self.send_packet(thread, source, out),
             _ => self.send_datagram(thread, source, out),
         }
+    }
+
+    fn may_send(&self) -> Result<()> {
+        if self.kind != kind::SEQPACKET {
+            return Ok(());
+        }
+        if self.take_reset() { Err(Errno::ECONNRESET) } else { self.link().map(|_| ()) }
     }
 
     fn receive(&self, thread: &Thread, sink: &mut Sink<'_>, how: Receive) -> Result<Incoming> {

@@ -1,6 +1,6 @@
 //! Packet boundaries of a pipe (`O_DIRECT`, pipe(7)): each write is a packet that a read takes whole, or cuts.
 
-use super::pipe::PIPE_BUF;
+use super::PIPE_BUF;
 use alloc::collections::VecDeque;
 
 /// A run of bytes in a pipe.
