@@ -215,6 +215,13 @@ impl Sink<'_> {
 }
 
 impl Source<'_> {
+    /// Whether it may be in several parts.
+    #[inline]
+    #[must_use]
+    pub fn is_split(&self) -> bool {
+        matches!(self, Self::User(ranges) if !ranges.more.is_empty())
+    }
+
     /// Bytes of the part that comes next: one of those that writev(2) gave.
     #[must_use]
     pub fn next_part(&mut self) -> usize {

@@ -13,9 +13,11 @@ use crate::io::{Sink, Source};
 use crate::task::Thread;
 use crate::wait::{self, WaitQueue};
 use crate::{Errno, Mutex, Result, signal};
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::any::Any;
 use packets::Packets;
+use postern_pal::MutexGuard;
 use postern_pal::user;
 
 /// Writes of at most this many bytes are not mixed with others' (`PIPE_BUF`).
@@ -29,7 +31,7 @@ const FIONREAD: u32 = 0x541b;
 struct State {
     ring: Ring,
     /// Where packets begin and end, while there are any.
-    packets: Option<Packets>,
+    packets: Option<Box<Packets>>,
     capacity: usize,
     readers: u32,
     writers: u32,
@@ -50,13 +52,7 @@ impl State {
         }
     }
 
-    /// Moves bytes to `sink`.
-    #[inline]
-    fn drain(&mut self, sink: &mut Sink<'_>) -> Result<usize> {
-        if self.packets.is_none() { self.ring.drain(sink, usize::MAX) } else { self.drain_packets(sink) }
-    }
-
-    #[cold]
+    /// Moves bytes to `sink` up to the end of a packet.
     fn drain_packets(&mut self, sink: &mut Sink<'_>) -> Result<usize> {
         let Some(packets) = &mut self.packets else { return Ok(0) };
         let wanted = packets.readable(sink.left());
@@ -69,20 +65,13 @@ impl State {
         Ok(count)
     }
 
-    /// Takes bytes from `source`, at most `room` of them, or one packet.
-    #[inline]
-    fn fill(&mut self, source: &mut Source<'_>, room: usize, as_packet: bool) -> Result<usize> {
-        if !as_packet && self.packets.is_none() {
-            return self.ring.fill(source, room);
-        }
-        self.fill_packet(source, room, as_packet)
-    }
-
-    #[cold]
+    /// Takes bytes from `source`, at most `room` of them, or one packet. Without packets before it is the first one.
     fn fill_packet(&mut self, source: &mut Source<'_>, room: usize, as_packet: bool) -> Result<usize> {
         let held = self.ring.len();
         let count = self.ring.fill(source, if as_packet { room.min(PIPE_BUF) } else { room })?;
-        self.packets.get_or_insert_with(|| Packets::after(held)).add(count, as_packet);
+        if as_packet || self.packets.is_some() {
+            self.packets.get_or_insert_with(|| Box::new(Packets::after(held))).add(count, as_packet);
+        }
         Ok(count)
     }
 }
@@ -132,27 +121,80 @@ pub struct PipeEnd {
 impl PipeEnd {
     fn try_read(&self, sink: &mut Sink<'_>) -> Option<Result<usize>> {
         let mut state = self.pipe.state.lock();
-        if state.ring.is_empty() {
+        let before = state.ring.len();
+        if before == 0 {
             return (state.writers == 0).then_some(Ok(0));
         }
-        let before = state.room();
-        let result = state.drain(sink);
-        let after = state.room();
-        let tells = state.tells_writers;
+        if state.packets.is_some() || state.tells_writers {
+            return Some(self.read_specially(state, sink));
+        }
+        let result = state.ring.drain(sink, usize::MAX);
+        let (capacity, after) = (state.capacity, state.ring.len());
         drop(state);
-        // A writer only ever waits for PIPE_BUF bytes or less. Signals tell of each read.
-        if (before < PIPE_BUF && after >= PIPE_BUF) || tells {
-            self.pipe.writable.wake_after_lock_for(Poll::OUT);
-            if self.writes {
-                self.pipe.readable.wake_after_lock_for(Poll::OUT);
-            }
+        // A writer only ever waits for PIPE_BUF bytes or less.
+        if capacity.saturating_sub(before) < PIPE_BUF && capacity.saturating_sub(after) >= PIPE_BUF {
+            self.wake_writers();
         }
         Some(result)
     }
 
+    /// Reads where packets are, or where signals tell of each read.
+    #[cold]
+    fn read_specially(&self, mut state: MutexGuard<'_, State>, sink: &mut Sink<'_>) -> Result<usize> {
+        let before = state.room();
+        let result = if state.packets.is_some() {
+            state.drain_packets(sink)
+        } else {
+            state.ring.drain(sink, usize::MAX)
+        };
+        let tells = state.tells_writers || (before < PIPE_BUF && state.room() >= PIPE_BUF);
+        drop(state);
+        if tells {
+            self.wake_writers();
+        }
+        result
+    }
+
+    fn wake_writers(&self) {
+        self.pipe.writable.wake_after_lock_for(Poll::OUT);
+        if self.writes {
+            self.pipe.readable.wake_after_lock_for(Poll::OUT);
+        }
+    }
+
     /// One step of a write of `total` bytes of which `done` are written: `None` = must wait.
-    #[inline]
     fn try_write(
+        &self,
+        source: &mut Source<'_>,
+        total: usize,
+        done: &mut usize,
+        as_packets: bool,
+    ) -> Option<Result<usize>> {
+        let mut state = self.pipe.state.lock();
+        if state.readers == 0 {
+            return Some(Err(Errno::EPIPE));
+        }
+        if as_packets || state.packets.is_some() {
+            drop(state);
+            return self.write_packets(source, total, done, as_packets);
+        }
+        let room = state.capacity.saturating_sub(state.ring.len());
+        if room == 0 || (total <= PIPE_BUF && room < total - *done) {
+            return None;
+        }
+        let result = state.ring.fill(source, room);
+        drop(state);
+        match result {
+            Ok(count) => *done += count,
+            Err(error) => return Some(if *done > 0 { Ok(*done) } else { Err(error) }),
+        }
+        self.pipe.readable.wake_after_lock_for(Poll::IN);
+        (source.left() == 0).then_some(Ok(*done))
+    }
+
+    /// [`PipeEnd::try_write`] of packets, or behind some.
+    #[cold]
+    fn write_packets(
         &self,
         source: &mut Source<'_>,
         total: usize,
@@ -165,17 +207,15 @@ impl PipeEnd {
                 return Some(Err(Errno::EPIPE));
             }
             let room = state.room();
-            let needed = if as_packets {
-                PIPE_BUF
-            } else if total <= PIPE_BUF {
-                total - *done
-            } else {
-                1
+            let needed = match as_packets {
+                true => PIPE_BUF,
+                false if total <= PIPE_BUF => total - *done,
+                false => 1,
             };
             if room < needed {
                 return None;
             }
-            let result = state.fill(source, room, as_packets);
+            let result = state.fill_packet(source, room, as_packets);
             drop(state);
             match result {
                 Ok(count) => *done += count,

@@ -6,7 +6,8 @@ use crate::fs::Poll;
 use crate::io::{Sink, Source};
 use crate::ipc::socket::options::{Options, SOL_SOCKET};
 use crate::ipc::socket::{Incoming, Outgoing, Receive, SocketOps, family, msg};
-use crate::ipc::unix::conduit::{Attachment, Conduit, Credentials, Sender};
+use crate::ipc::unix::address::Address;
+use crate::ipc::unix::conduit::{Attachment, Conduit, Credentials};
 use crate::task::Thread;
 use crate::wait::{self, WaitQueue};
 use crate::{Errno, Mutex, Result};
@@ -282,7 +283,7 @@ impl NetlinkSocket {
     /// # Errors
     /// `ENOBUFS` if it is full.
     pub fn deliver(&self, mut message: Vec<u8>) -> Result<()> {
-        let from = Some(Sender::Address(Arc::from(address(0, 0))));
+        let from = Some(Address::foreign(address(0, 0)));
         let credentials = Some(Credentials { pid: 0, uid: 0, gid: 0 });
         let mut attachment = Attachment { from, credentials, ..Attachment::default() };
         match self.inbox.put(&mut message, &mut attachment, &self.queue) {

@@ -10,7 +10,8 @@ use crate::io::{Sink, Source};
 use crate::ipc::poller;
 use crate::ipc::socket::options::{Options, SOL_SOCKET, so};
 use crate::ipc::socket::{Incoming, Outgoing, Receive, SocketOps, kind, msg};
-use crate::ipc::unix::conduit::{Attachment, Conduit, Sender};
+use crate::ipc::unix::address::Address;
+use crate::ipc::unix::conduit::{Attachment, Conduit};
 use crate::task::Thread;
 use crate::wait::{self, WaitQueue};
 use crate::{Errno, Mutex, Result};
@@ -105,7 +106,7 @@ impl UdpSocket {
                     Ok(len) => {
                         data.truncate(len);
                         data.shrink_to_fit();
-                        let from = Some(Sender::Address(Arc::from(peer.format(self.family))));
+                        let from = Some(Address::foreign(peer.format(self.family)));
                         let mut attachment = Attachment { from, ..Attachment::default() };
                         // A full queue loses datagrams, as UDP does.
                         if self.inbox.put(&mut data, &mut attachment, &self.queue).is_none() {
@@ -140,7 +141,7 @@ impl UdpSocket {
         if local.is_any() {
             local.address = to.address;
         }
-        let from = Some(Sender::Address(Arc::from(local.format(target.family))));
+        let from = Some(Address::foreign(local.format(target.family)));
         let mut attachment = Attachment { from, ..Attachment::default() };
         let len = data.len();
         // A full queue loses datagrams, as UDP does.

@@ -20,6 +20,8 @@ pub enum Address {
     Path(Vec<u8>),
     /// An abstract name.
     Abstract(Vec<u8>),
+    /// A `struct sockaddr` of another family: of a packet that came from there.
+    Foreign(Vec<u8>),
 }
 
 impl Address {
@@ -42,11 +44,18 @@ impl Address {
         }
     }
 
+    /// A `struct sockaddr` of another family, as a sender has it.
+    #[must_use]
+    pub fn foreign(bytes: Vec<u8>) -> Arc<Mutex<Self>> {
+        Arc::new(Mutex::new(Self::Foreign(bytes)))
+    }
+
     /// As a `struct sockaddr_un`.
     #[must_use]
     pub fn format(&self) -> Vec<u8> {
         let mut out = family::UNIX.to_ne_bytes().to_vec();
         match self {
+            Self::Foreign(bytes) => out.clone_from(bytes),
             Self::Unnamed => {}
             Self::Path(path) => {
                 out.extend_from_slice(path);

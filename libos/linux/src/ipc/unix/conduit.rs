@@ -2,7 +2,7 @@
 //! and credentials that travel with them.
 
 use super::garbage;
-pub use super::parcel::{Attachment, Border, Credentials, Sender, Taken};
+pub use super::parcel::{Attachment, Border, Credentials, Taken};
 use super::urgent::Urgent;
 use crate::fs::{OpenFile, Poll};
 use crate::io::{Sink, Source};

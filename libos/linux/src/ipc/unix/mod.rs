@@ -245,7 +245,7 @@ impl UnixSocket {
     /// The socket that an address names.
     fn find(thread: &Thread, address: &Address) -> Result<Arc<Self>> {
         match address {
-            Address::Unnamed => Err(Errno::EINVAL),
+            Address::Unnamed | Address::Foreign(_) => Err(Errno::EINVAL),
             Address::Abstract(name) => address::find(name),
             Address::Path(path) => {
                 let node = fs::lookup_socket(thread, path)?;
@@ -363,10 +363,11 @@ impl SocketOps for UnixSocket {
                 Address::Unnamed => Ok(()),
                 // Linux makes the node first.
                 Address::Path(path) => fs::may_bind_socket(thread, &path).and(Err(Errno::EINVAL)),
-                Address::Abstract(_) => Err(Errno::EINVAL),
+                Address::Abstract(_) | Address::Foreign(_) => Err(Errno::EINVAL),
             };
         }
         *name = match address {
+            Address::Foreign(_) => return Err(Errno::EINVAL),
             Address::Unnamed => Address::Abstract(address::claim_any(&this)?),
             Address::Abstract(wanted) => {
                 address::claim(&wanted, &this)?;

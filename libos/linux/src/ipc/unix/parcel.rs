@@ -20,29 +20,6 @@ impl Credentials {
     pub const NOBODY: Self = Self { pid: 0, uid: 65534, gid: 65534 };
 }
 
-/// Who sent a packet.
-#[derive(Clone)]
-pub enum Sender {
-    /// Who has this `struct sockaddr`.
-    Address(Arc<[u8]>),
-    /// A socket with this name, which it may get only after it sent.
-    Named(Arc<Mutex<Address>>),
-}
-
-impl Sender {
-    /// Its `struct sockaddr`; empty if it has no name.
-    #[must_use]
-    pub fn address(&self) -> Vec<u8> {
-        match self {
-            Self::Address(address) => address.to_vec(),
-            Self::Named(name) => match &*name.lock() {
-                Address::Unnamed => Vec::new(),
-                name => name.format(),
-            },
-        }
-    }
-}
-
 /// What travels with a message besides its bytes.
 #[derive(Default)]
 pub struct Attachment {
@@ -50,8 +27,8 @@ pub struct Attachment {
     pub files: Vec<Arc<OpenFile>>,
     /// The sender; `None` where nobody asked for it.
     pub credentials: Option<Credentials>,
-    /// The sender.
-    pub from: Option<Sender>,
+    /// The name of the sender, which it may get only after it sent.
+    pub from: Option<Arc<Mutex<Address>>>,
     /// The last byte is urgent (`MSG_OOB`).
     pub urgent: bool,
 }
@@ -60,7 +37,11 @@ impl Attachment {
     /// The sender's `struct sockaddr`; empty if there is none.
     #[must_use]
     pub fn sender(&self) -> Vec<u8> {
-        self.from.as_ref().map(Sender::address).unwrap_or_default()
+        match self.from.as_ref().map(|from| from.lock()) {
+            None => Vec::new(),
+            Some(name) if *name == Address::Unnamed => Vec::new(),
+            Some(name) => name.format(),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Sending and receiving on `AF_UNIX` sockets.
 
-use super::conduit::{Border, Conduit, Sender, Taken};
+use super::conduit::{Border, Conduit, Taken};
 use super::{Address, UnixSocket, ended, timed_out};
 use crate::io::{Sink, Source};
 use crate::ipc::socket::message::sender_credentials;
@@ -96,7 +96,7 @@ impl UnixSocket {
 
     /// Has the receiver learn the name of this socket.
     fn name_sender(&self, out: &mut Outgoing<'_>) {
-        out.attachment.from = Some(Sender::Named(self.name.clone()));
+        out.attachment.from = Some(self.name.clone());
     }
 
     /// Puts one packet into a queue, waiting for room.
