@@ -180,6 +180,8 @@ impl Test {
     }
 
     fn the_control_socket_tells_and_stops(&self) {
+        // The launcher tells a status when the program ends; the monitor goes when its family has gone.
+        eventually("the sockets of earlier apps go away", || self.sockets().is_empty());
         let mut app = self.start("wait");
         let socket = self.only_socket();
         let mut client = postern_monitor::control::Client::connect(&socket).expect("connects");

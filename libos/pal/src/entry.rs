@@ -171,7 +171,9 @@ global_asm!(
     "test qword ptr [rsp + 144], 2",
     "jz 3f",
     "mov rcx, gs:[0]",
-    "mov eax, -1",
+    // All but the rights of protection keys (bit 9): those are the thread's, by which the host makes pages that can
+    // only be executed.
+    "mov eax, 0xfffffdff",
     "mov edx, -1",
     "xrstor64 [rcx + 0x1000]",
     "jmp 4f",

@@ -94,6 +94,16 @@ fn serve(shared: &Shared, usage: &Usage, stream: UnixStream) {
                     std::thread::sleep(interval);
                 }
             }
+            // The client hears first: the monitor may be gone right after it was told.
+            Ok(request @ (Request::Stop | Request::Kill)) => {
+                let news = if matches!(request, Request::Stop) { News::Stop } else { News::Kill };
+                let heard = send(stream.get_mut(), &Reply::Done);
+                shared.mailbox.tell(news);
+                if heard.is_err() {
+                    return;
+                }
+                continue;
+            }
             Ok(request) => answer(shared, usage, request),
         };
         if send(stream.get_mut(), &reply).is_err() {
@@ -113,14 +123,7 @@ fn answer(shared: &Shared, usage: &Usage, request: Request) -> Reply {
         Request::Status { memory } | Request::Subscribe { memory, .. } => {
             Reply::Status(Box::new(status(shared, usage, memory)))
         }
-        Request::Stop => {
-            shared.mailbox.tell(News::Stop);
-            Reply::Done
-        }
-        Request::Kill => {
-            shared.mailbox.tell(News::Kill);
-            Reply::Done
-        }
+        Request::Stop | Request::Kill => Reply::Done,
         Request::Permit { permission, value } => match shared.permit(&permission, &value) {
             Ok(effect) => Reply::Permitted(effect),
             Err(error) => Reply::Error(error.to_string()),

@@ -245,7 +245,8 @@ pub fn recvfrom(call: &mut Call<'_>) -> Result<u64> {
     let mut sink = Sink::User(UserRanges::one(call.word(1), call.word(2)));
     let got = socket.ops.receive(call.thread, &mut sink, how)?;
     if call.word(4) != 0 {
-        give_address(&got.attachment.sender(), call.word(4), call.word(5))?;
+        let from = message::sender(socket, &got.attachment, got.count);
+        give_address(&from, call.word(4), call.word(5))?;
     }
     done(if flags & msg::TRUNC != 0 { got.whole } else { got.count })
 }

@@ -206,6 +206,19 @@ impl ControlWriter {
     }
 }
 
+/// The `struct sockaddr` of the socket that sent the `count` bytes of a receive; empty if it has none. Who sends to a
+/// UNIX stream is its peer.
+pub fn sender(socket: &Socket, attachment: &Attachment, count: usize) -> Vec<u8> {
+    const UNIX_STREAM: (u16, u32) = (1, 1);
+    const NO_NAME: usize = 2;
+    let (family, kind, _) = socket.ops.identity();
+    if (family, kind) == UNIX_STREAM && count > 0 {
+        let name = socket.ops.peer().unwrap_or_default();
+        return if name.len() > NO_NAME { name } else { Vec::new() };
+    }
+    attachment.sender()
+}
+
 /// recvmsg of one message. Returns the value of the call.
 ///
 /// # Errors
@@ -217,7 +230,7 @@ pub fn receive(thread: &Thread, file: &OpenFile, header: &Header, flags: u32) ->
     let Incoming { count, whole, attachment, flags: found } = socket.ops.receive(thread, &mut sink, how)?;
     let (name, name_len) = header.name;
     if name != 0 {
-        let from = attachment.sender();
+        let from = sender(socket, &attachment, count);
         write_address(name, name_len, &from)?;
         user::write(header.at + 8, &u32::try_from(from.len()).unwrap_or(0))?;
     }
