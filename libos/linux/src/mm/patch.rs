@@ -48,7 +48,15 @@ pub struct Pool {
     used: usize,
 }
 
-/// Sites that trapped lately, by hash: a site is patched when it traps a second time.
+/// How often a site traps before it is patched. A patch costs as much as a few traps (four changes of protection, and a
+/// copy of the page); the loader of a program calls from most of its sites once to three times.
+const TRAPS: u64 = 4;
+/// In how many children a site traps before it is patched in their parent.
+const CHILDREN: u64 = 2;
+/// Low bits of an entry of [`SEEN`]: how often.
+const COUNT: u64 = 7;
+
+/// Sites that trapped lately, by hash, with a count.
 static SEEN: [AtomicU64; 1024] = [const { AtomicU64::new(0) }; 1024];
 
 /// Sites that children trap on and their call numbers. A child that traps on each of its calls once gains nothing from
@@ -95,22 +103,26 @@ pub fn prepare_fork(thread: &Thread) {
     }
 }
 
-fn seen_before(id: u64, site: u64) -> bool {
-    let key = (id.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ site).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    let slot = usize::try_from(key >> 54).ok().and_then(|at| SEEN.get(at));
-    slot.is_some_and(|slot| slot.swap(key, Ordering::Relaxed) == key)
+/// Counts a trap. Whether it is the `wanted`th, or one after it. Traps at the same time may count as one.
+fn has_trapped(id: u64, site: u64, wanted: u64) -> bool {
+    let key = (id.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ site).wrapping_mul(0xff51_afd7_ed55_8ccd) & !COUNT;
+    let Some(slot) = usize::try_from(key >> 54).ok().and_then(|at| SEEN.get(at)) else { return false };
+    let before = slot.load(Ordering::Relaxed);
+    let count = if before & !COUNT == key { before & COUNT } else { 0 };
+    slot.store(key | (count + 1).min(wanted), Ordering::Relaxed);
+    count + 1 >= wanted
 }
 
 /// Looks at the site of a trapped call and patches it if it is hot and understood.
 pub fn consider(thread: &Thread, frame: &Frame) {
     let space = thread.process.space();
-    if seen_before(space.id, frame.site) {
+    if has_trapped(space.id, frame.site, TRAPS) {
         if let Ok(site) = usize::try_from(frame.site) {
             // A site that cannot be patched just goes on trapping.
             let _ = patch(thread, &space, site, frame.call);
         }
     } else if let Some(sites) = space.parent_sites()
-        && seen_before(sites.id, frame.site)
+        && has_trapped(sites.id, frame.site, CHILDREN)
     {
         sites.want(frame.site, frame.call);
     }
