@@ -146,7 +146,10 @@ nginx-port)
         words+=("${word//@WORK/$work}")
     done
     "${words[@]}" /usr/sbin/nginx -c "$work/conf" 2>/dev/null &
-    until curl -s -o /dev/null "http://127.0.0.1:$port/page"; do sleep 0.1; done
+    for _ in $(seq 100); do
+        curl -s -o /dev/null "http://127.0.0.1:$port/page" && break
+        sleep 0.1
+    done
     wrk -t1 -c16 -d3 "http://127.0.0.1:$port/page" | sed -n 's/^Requests.sec: *\([0-9]*\).*/\1/p'
     kill %1
     wait

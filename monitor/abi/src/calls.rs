@@ -247,6 +247,9 @@ pub mod net {
     pub const LISTEN: u64 = 0x200;
     /// Take a connection from a listening stream.
     pub const ACCEPT: u64 = 0x300;
+    /// With [`LISTEN`]: the port is one of the family's own loopback, which works without the host. That it is not
+    /// granted is no refusal to be counted.
+    pub const OWN: u64 = 0x1000;
 }
 
 /// Operations of [`Downcall::StreamControl`].

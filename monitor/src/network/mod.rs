@@ -110,10 +110,12 @@ impl Network {
                 }
                 if protocol == net::TCP { self.connect(id, peer) } else { self.relay(id, peer) }
             }
-            (net::TCP, net::LISTEN) => {
+            (net::TCP, operation) if operation & !net::OWN == net::LISTEN => {
                 let at = address(payload, port)?;
                 if !permission.listen.contains(&at.port()) {
-                    shared.account.deny("listen", &format!("listen on port {}", at.port()));
+                    if operation & net::OWN == 0 {
+                        shared.account.deny("listen", &format!("listen on port {}", at.port()));
+                    }
                     return Err(Errno::EACCES);
                 }
                 self.listen(id, at, extra)

@@ -30,12 +30,14 @@ impl Stream {
         Self::open(protocol | net::CONNECT, peer, 0, queue).map(|(stream, _)| stream)
     }
 
-    /// Listens on `local`; the result can only be polled and accepted from.
+    /// Listens on `local` of the host; the result can only be polled and accepted from. That a loopback address is
+    /// refused is no news to the user: the family has its own.
     ///
     /// # Errors
     /// As bind(2) and listen(2); without permission what the monitor says.
     pub fn listen(local: &Endpoint, backlog: u64, queue: &Arc<WaitQueue>) -> Result<Self> {
-        Self::open(net::TCP | net::LISTEN, local, backlog, queue).map(|(stream, _)| stream)
+        let own = if local.is_loopback() && !local.is_any() { net::OWN } else { 0 };
+        Self::open(net::TCP | net::LISTEN | own, local, backlog, queue).map(|(stream, _)| stream)
     }
 
     /// Takes a connection from a listening stream: the stream and the peer.

@@ -352,11 +352,7 @@ impl SocketOps for TcpSocket {
             _ => return Err(Errno::EINVAL),
         }
         // Others than the family are let in only if the permission says so; the family itself always.
-        let host = if local.is_loopback() && !local.is_any() {
-            None
-        } else {
-            Stream::listen(&local, wanted as u64, &self.queue).map(Arc::new).ok()
-        };
+        let host = Stream::listen(&local, wanted as u64, &self.queue).map(Arc::new).ok();
         *self.phase.lock() = Phase::Listening { backlog: wanted, pending: VecDeque::new(), host };
         self.queue.wake();
         Ok(())
