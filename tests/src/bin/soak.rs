@@ -2,7 +2,7 @@
 //! and its monitor keep must not grow. Prints a line every twentieth of the time.
 #![forbid(unsafe_code)]
 
-use postern_tests::processes::pss_of;
+use postern_tests::processes::status_field;
 use postern_tests::{Rig, Running};
 use std::fs;
 use std::io;
@@ -18,7 +18,7 @@ const ARENA: i32 = 3;
 struct Kept {
     /// KiB of the library OS's heap, stacks and files.
     arena: u64,
-    /// KiB of the monitor.
+    /// KiB of the monitor's own memory (what it shares with other processes depends on those).
     monitor: u64,
     /// Handles of the family and of the monitor.
     handles: u64,
@@ -29,7 +29,9 @@ impl Kept {
         let count = |pid: u32| Ok::<_, io::Error>(fs::read_dir(format!("/proc/{pid}/fd"))?.count() as u64);
         Ok(Self {
             arena: fs::metadata(format!("/proc/{keeper}/fd/{ARENA}"))?.blocks() / 2,
-            monitor: pss_of(&[monitor]),
+            monitor: status_field(monitor, "RssAnon:")
+                .and_then(|kib| kib.split_whitespace().next()?.parse().ok())
+                .unwrap_or(0),
             handles: count(keeper)? + count(monitor)?,
         })
     }
