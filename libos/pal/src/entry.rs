@@ -364,8 +364,8 @@ pub(crate) fn save_fp(frame: &Frame, at: usize) {
 /// Tile data of AMX: the host gives it only to processes that ask for it, which ours cannot, and leaves it out of
 /// signal frames. With it a frame would be too large for the signal stacks that programs have.
 const TILE_DATA: u64 = 1 << 18;
-/// The rights of memory protection keys are part of the XSAVE state. Apps have no keys, and rights that exclude key 0
-/// would lock the library OS out of its own memory.
+/// The rights of memory protection keys are part of the XSAVE state. Apps have no keys of their own, and rights that
+/// exclude key 0 would lock the library OS out of its own memory; the way out leaves the thread's rights as they are.
 const PROTECTION_KEYS: u64 = 1 << 9;
 /// Configuration of AMX tiles: a wrong one makes XRSTOR fault, and without tile data nothing can be made of it.
 const TILE_CONFIGURATION: u64 = 1 << 17;

@@ -95,13 +95,14 @@ fn serve(shared: &Shared, usage: &Usage, stream: UnixStream) {
                 }
             }
             // The client hears first: the monitor may be gone right after it was told.
-            Ok(request @ (Request::Stop | Request::Kill)) => {
-                let news = if matches!(request, Request::Stop) { News::Stop } else { News::Kill };
-                let heard = send(stream.get_mut(), &Reply::Done);
-                shared.mailbox.tell(news);
-                if heard.is_err() {
-                    return;
-                }
+            Ok(Request::Stop) => {
+                let _ = send(stream.get_mut(), &Reply::Done);
+                shared.mailbox.tell(News::Stop);
+                continue;
+            }
+            Ok(Request::Kill) => {
+                let _ = send(stream.get_mut(), &Reply::Done);
+                shared.mailbox.tell(News::Kill);
                 continue;
             }
             Ok(request) => answer(shared, usage, request),
