@@ -16,7 +16,7 @@ lint:
 	cargo clippy -p postern-libos --features image -- -D warnings
 
 test: packages build lint
-	POSTERN_TEST_USER=$$(sh tests/setup/user.sh) cargo test --workspace
+	POSTERN_TEST_USER=$$(sh tests/setup/user.sh) cargo test --workspace --no-fail-fast
 
 bench: packages build
 	POSTERN_TEST_USER=$$(sh tests/setup/user.sh) cargo run --release -q -p postern-tests --bin bench

@@ -22,9 +22,11 @@ static void told(int notify) {
             which++;
         }
         struct stat st;
-        /* Whoever hears of a change sees it. */
+        /* Whoever hears of a change sees it. How much is in a new file when its creation is told is a race with the
+           writer, natively too. */
         int there = e->len && lstat(e->name, &st) == 0;
-        printf("%d %x %s %u %d %d\n", e->wd, e->mask, e->len ? e->name : "-", which, there, there && S_ISREG(st.st_mode) ? (int)st.st_size : 0);
+        int sized = there && S_ISREG(st.st_mode) && !(e->mask & IN_CREATE);
+        printf("%d %x %s %u %d %d\n", e->wd, e->mask, e->len ? e->name : "-", which, there, sized ? (int)st.st_size : 0);
         at += sizeof *e + e->len;
     }
     fflush(stdout);
