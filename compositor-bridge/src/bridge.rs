@@ -81,9 +81,11 @@ impl Bridge {
                 Ok(())
             }
             Message::Interactive(interactive, _) => self.interactive(interactive),
-            Message::ClipboardOffer(offer, mimes) => self.clipboard_offer(offer.serial, mimes),
-            Message::ClipboardRequest(request, mime) => self.clipboard_request(request.transfer, mime),
-            Message::ClipboardData(data, piece) => self.clipboard_data(data, piece),
+            Message::Offer(offer, mimes) => self.clipboard_offer(offer.serial, mimes),
+            Message::Request(request, mime) => self.clipboard_request(request.transfer, mime),
+            Message::Data(data, piece) => self.clipboard_data(data, piece),
+            // Of a display server that does more than this bridge: nothing here takes part.
+            Message::Drag(..) | Message::TextInput(..) => Ok(()),
             Message::Hello(..)
             | Message::Output(..)
             | Message::OutputGone(..)
@@ -93,7 +95,9 @@ impl Bridge {
             | Message::Frame(..)
             | Message::BufferRelease(..)
             | Message::Pointer(..)
-            | Message::Key(..) => {
+            | Message::Key(..)
+            | Message::Touch(..)
+            | Message::TextEdit(..) => {
                 Err(malformed(format!("a {:?} message, which only a bridge sends", message.kind())))
             }
         }

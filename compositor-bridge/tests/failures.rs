@@ -7,8 +7,7 @@ mod rig;
 
 use postern_bridge::{Report, Settings};
 use postern_channel::{
-    ClipboardData, ClipboardOffer, ClipboardRequest, Commit, CommitFlag, Message, PointerEvent, Role,
-    SurfaceDestroy,
+    Commit, CommitFlag, Data, Message, Offer, PointerEvent, Request, Role, Selection, SurfaceDestroy,
 };
 use rig::fake_app::FakeApp;
 use rig::pointer::VirtualPointer;
@@ -180,14 +179,17 @@ fn text_crosses_only_as_permitted() {
 
     // Without permission: nothing is offered to the app, what it asks for is refused, what it offers is not taken.
     copy(b"from the session");
-    let offered = |m: &Message<'_>| matches!(m, Message::ClipboardOffer(_, list) if !list.is_empty());
+    let offered = |m: &Message<'_>| matches!(m, Message::Offer(_, list) if !list.is_empty());
     assert!(!app.comes(Duration::from_millis(300), offered));
-    app.send(&Message::ClipboardRequest(ClipboardRequest { transfer: 5 }, b"text/plain"));
-    app.wait(|m| matches!(m, Message::ClipboardData(d, _) if (d.transfer, d.state) == (5, 2)).then_some(()));
+    app.send(&Message::Request(Request { transfer: 5, selection: Selection::CLIPBOARD }, b"text/plain"));
+    app.wait(|m| matches!(m, Message::Data(d, _) if (d.transfer, d.state) == (5, 2)).then_some(()));
     app.report(|r| {
         matches!(r, Report::Denied { permission, .. } if permission == "clipboard-read").then_some(())
     });
-    app.send(&Message::ClipboardOffer(ClipboardOffer { serial }, b"text/plain\0"));
+    app.send(&Message::Offer(
+        Offer { selection: Selection::CLIPBOARD, serial, ..Default::default() },
+        b"text/plain\0",
+    ));
     app.report(|r| {
         matches!(r, Report::Denied { permission, .. } if permission == "clipboard-write").then_some(())
     });
@@ -198,9 +200,9 @@ fn text_crosses_only_as_permitted() {
     app.set(&Settings { clipboard_read: Some(true), clipboard_write: Some(true) });
     let mut typing = session.user_command("wtype").args(["-s", "20000", "x"]).spawn().unwrap();
     app.wait(|m| offered(m).then_some(()));
-    app.send(&Message::ClipboardRequest(ClipboardRequest { transfer: 6 }, b"text/plain"));
+    app.send(&Message::Request(Request { transfer: 6, selection: Selection::CLIPBOARD }, b"text/plain"));
     let text = app.wait(|m| match m {
-        Message::ClipboardData(d, piece) if (d.transfer, d.state) == (6, 1) => Some(piece.to_vec()),
+        Message::Data(d, piece) if (d.transfer, d.state) == (6, 1) => Some(piece.to_vec()),
         _ => None,
     });
     assert_eq!(text, b"from the session");
@@ -209,16 +211,19 @@ fn text_crosses_only_as_permitted() {
     app.forget();
     copy(&vec![b'x'; (1 << 20) + 1]);
     app.wait(|m| offered(m).then_some(()));
-    app.send(&Message::ClipboardRequest(ClipboardRequest { transfer: 7 }, b"text/plain"));
+    app.send(&Message::Request(Request { transfer: 7, selection: Selection::CLIPBOARD }, b"text/plain"));
     let state = app.wait(|m| match m {
-        Message::ClipboardData(d, _) if d.transfer == 7 => Some(d.state),
+        Message::Data(d, _) if d.transfer == 7 => Some(d.state),
         _ => None,
     });
     assert_eq!(state, 2);
 
     // And the app's text, in pieces.
     let serial = click(&mut app, &mut pointer);
-    app.send(&Message::ClipboardOffer(ClipboardOffer { serial }, b"text/plain\0image/png\0"));
+    app.send(&Message::Offer(
+        Offer { selection: Selection::CLIPBOARD, serial, ..Default::default() },
+        b"text/plain\0image/png\0",
+    ));
     let long = b"from the app ".repeat(3000);
     let pasting = std::thread::scope(|scope| {
         let pasting = scope.spawn(|| {
@@ -226,15 +231,15 @@ fn text_crosses_only_as_permitted() {
             paste()
         });
         let transfer = app.wait(|m| match m {
-            Message::ClipboardRequest(r, b"text/plain") => Some(r.transfer),
+            Message::Request(r, b"text/plain") => Some(r.transfer),
             _ => None,
         });
         let (start, end) = long.split_at(16_000);
-        app.send(&Message::ClipboardData(ClipboardData { transfer, state: 0 }, start));
+        app.send(&Message::Data(Data { transfer, state: 0 }, start));
         for piece in end.chunks(16_000) {
-            app.send(&Message::ClipboardData(ClipboardData { transfer, state: 0 }, piece));
+            app.send(&Message::Data(Data { transfer, state: 0 }, piece));
         }
-        app.send(&Message::ClipboardData(ClipboardData { transfer, state: 1 }, &[]));
+        app.send(&Message::Data(Data { transfer, state: 1 }, &[]));
         pasting.join().unwrap()
     });
     assert_eq!(pasting.len(), long.len());

@@ -6,7 +6,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 macro_rules! body {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* } check |$me:ident| $check:expr) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
         #[repr(C)]
         pub struct $name { $($(#[$field_doc])* pub $field: $type,)* }
 
@@ -85,8 +85,26 @@ impl CommitFlag {
     pub const REACTIVE: u32 = 1 << 7;
     /// The app draws its own decorations.
     pub const CLIENT_DECORATION: u32 = 1 << 8;
+    /// The screen stays on while the surface shows.
+    pub const INHIBIT_IDLE: u32 = 1 << 9;
+    /// The toplevel is a modal dialog of [`Commit::parent`].
+    pub const MODAL: u32 = 1 << 10;
+    /// The app wants the pointer locked while it is on the surface, within [`Commit::pointer_region`].
+    pub const LOCK_POINTER: u32 = 1 << 11;
+    /// The app wants the pointer to stay within [`Commit::pointer_region`] of the surface.
+    pub const CONFINE_POINTER: u32 = 1 << 12;
+    /// The lock or confinement ends when it was interrupted, instead of coming back (oneshot).
+    pub const POINTER_ONESHOT: u32 = 1 << 13;
+    /// [`Commit::cursor_hint`] holds.
+    pub const CURSOR_HINT: u32 = 1 << 14;
+    /// The app wants the compositor's own key combinations while the surface has the keyboard.
+    pub const INHIBIT_SHORTCUTS: u32 = 1 << 15;
+    /// The buffer is one pixel of the premultiplied ARGB8888 colour in [`Commit::offset`], 1 x 1, and of no pool.
+    pub const SINGLE_PIXEL: u32 = 1 << 16;
+    /// [`Commit::pointer_region`] holds; else it is the whole surface.
+    pub const POINTER_REGION: u32 = 1 << 17;
     /// Every flag there is.
-    pub const ALL: u32 = 0x1ff;
+    pub const ALL: u32 = 0x3_ffff;
 }
 
 body! {
@@ -187,10 +205,19 @@ body! {
         /// Serial of the last configure that was acknowledged (toplevels and popups), 0 = none yet. One that the bridge
         /// has not sent (of an earlier bridge) is ignored.
         acked: u32,
+        /// Number of the wish for presentation feedback about this content update, answered by one [`Frame`]; 0 =
+        /// none. A number is answered once, however often the commit is sent.
+        feedback: u32,
+        /// Where the pointer is locked or confined, surface units; see [`CommitFlag::POINTER_REGION`].
+        pointer_region: Rect,
+        /// Where the app shows its own pointer while it is locked, in 1/256 surface unit.
+        cursor_hint: [i32; 2],
     } check |m| {
-        let rects = [&m.damage, &m.opaque, &m.input, &m.geometry, &m.anchor_rect];
-        let buffer = m.flags & CommitFlag::BUFFER == 0
-            || (m.buffer != 0 && m.pool != 0 && m.width > 0 && m.height > 0 && m.stride > 0);
+        let rects = [&m.damage, &m.opaque, &m.input, &m.geometry, &m.anchor_rect, &m.pointer_region];
+        let is_colour = m.flags & CommitFlag::SINGLE_PIXEL != 0 && m.width == 1 && m.height == 1;
+        let is_pixels = m.flags & CommitFlag::SINGLE_PIXEL == 0
+            && m.pool != 0 && m.width > 0 && m.height > 0 && m.stride > 0;
+        let buffer = m.flags & CommitFlag::BUFFER == 0 || (m.buffer != 0 && (is_colour || is_pixels));
         m.surface != 0
             && m.role <= Role::CURSOR
             && m.parent != m.surface
@@ -204,6 +231,7 @@ body! {
             && m.source.is_sane()
             && m.destination.into_iter().chain(m.min_size).chain(m.max_size).chain(m.size).all(is_size)
             && m.position.into_iter().all(in_range)
+            && m.cursor_hint.into_iter().all(|v| (-limit::SIZE * 256..=limit::SIZE * 256).contains(&v))
             && m.anchor <= 8
             && m.gravity <= 8
             && m.constraint <= 63
@@ -214,8 +242,7 @@ impl Commit {
     /// A surface without role or buffer.
     #[must_use]
     pub fn empty(surface: u32) -> Self {
-        use zerocopy::FromZeros;
-        Self { surface, scale: 1, ..Self::new_zeroed() }
+        Self { surface, scale: 1, ..Self::default() }
     }
 }
 
@@ -292,6 +319,11 @@ impl Action {
     pub const MOVE: u32 = 1;
     /// Show the window menu at the given position.
     pub const MENU: u32 = 2;
+    /// Ask for the user's attention with the system bell (surface may be 0).
+    pub const BELL: u32 = 3;
+    /// Give the window the focus, on behalf of the input `serial` in another window of the app (0: none; the compositor
+    /// may then mark the window as urgent).
+    pub const ACTIVATE: u32 = 4;
     /// Resize; the xdg_toplevel edge is added to this.
     pub const RESIZE: u32 = 16;
 }
@@ -309,33 +341,117 @@ body! {
         x: i32,
         /// Position for the menu.
         y: i32,
-    } check |m| m.surface != 0 && matches!(m.action, 1 | 2 | 16..=26) && in_range(m.x) && in_range(m.y)
+    } check |m| (m.surface != 0 || m.action == Action::BELL) && matches!(m.action, 1..=4 | 16..=26) && in_range(m.x) && in_range(m.y)
+}
+
+/// What is handed over: values of the `selection` fields.
+#[derive(Clone, Copy, Debug)]
+pub struct Selection;
+
+impl Selection {
+    /// What was copied.
+    pub const CLIPBOARD: u32 = 1;
+    /// What is selected, for the middle button.
+    pub const PRIMARY: u32 = 2;
+    /// What is dragged.
+    pub const DRAG: u32 = 3;
+}
+
+fn is_selection(value: u32) -> bool {
+    (Selection::CLIPBOARD..=Selection::DRAG).contains(&value)
 }
 
 body! {
-    /// See [`crate::Kind::ClipboardOffer`].
-    ClipboardOffer {
+    /// See [`crate::Kind::Offer`].
+    Offer {
+        /// A [`Selection`].
+        selection: u32,
         /// Serial of the input event that allows it (to the bridge), 0 (to the app).
         serial: u32,
-    } check |_m| true
+        /// Drag to the bridge: the surface it begins in.
+        surface: u32,
+        /// Drag to the bridge: the surface that follows the pointer, 0 = none.
+        icon: u32,
+        /// Drag: wl_data_device_manager.dnd_action bits of the source.
+        actions: u32,
+    } check |m| is_selection(m.selection) && m.actions <= 7
 }
 
 body! {
-    /// See [`crate::Kind::ClipboardRequest`].
-    ClipboardRequest {
+    /// See [`crate::Kind::Request`].
+    Request {
         /// Number that the asking side gives the transfer.
         transfer: u32,
-    } check |m| m.transfer != 0
+        /// A [`Selection`].
+        selection: u32,
+    } check |m| m.transfer != 0 && is_selection(m.selection)
 }
 
 body! {
-    /// See [`crate::Kind::ClipboardData`].
-    ClipboardData {
+    /// See [`crate::Kind::Data`].
+    Data {
         /// Number of the transfer.
         transfer: u32,
         /// 0 more comes, 1 this was the last piece, 2 refused or failed.
         state: u32,
     } check |m| m.transfer != 0 && m.state <= 2
+}
+
+/// Values of [`Drag::event`].
+#[derive(Clone, Copy, Debug)]
+pub struct DragEvent;
+
+impl DragEvent {
+    /// To the app: the drag that [`crate::Kind::Offer`] told of is on `surface` at `x`, `y`.
+    pub const ENTER: u32 = 1;
+    /// To the app: it left, or ended outside.
+    pub const LEAVE: u32 = 2;
+    /// To the app: it moved to `x`, `y`.
+    pub const MOTION: u32 = 3;
+    /// To the app: it was dropped where it was last.
+    pub const DROP: u32 = 4;
+    /// To the app: the compositor chose `action` for the drag over the app's surface.
+    pub const OFFER_ACTION: u32 = 5;
+    /// To the app, about its own drag: the target takes the MIME type of the payload (none: no type).
+    pub const TARGET: u32 = 6;
+    /// To the app, about its own drag: the compositor chose `action`.
+    pub const SOURCE_ACTION: u32 = 7;
+    /// To the app, about its own drag: it was dropped.
+    pub const DROP_PERFORMED: u32 = 8;
+    /// To the app, about its own drag: the target has all it wants.
+    pub const FINISHED: u32 = 9;
+    /// To the app, about its own drag: it came to nothing.
+    pub const CANCELLED: u32 = 10;
+    /// To the bridge: the app takes the MIME type of the payload from the drag over it (none: nothing).
+    pub const ACCEPT: u32 = 11;
+    /// To the bridge: the app wants one of `actions`, rather `action`.
+    pub const SET_ACTIONS: u32 = 12;
+    /// To the bridge: the app has all it wants of what was dropped on it.
+    pub const FINISH: u32 = 13;
+    /// To the bridge: the app's own drag has no source any more.
+    pub const CANCEL: u32 = 14;
+}
+
+body! {
+    /// See [`crate::Kind::Drag`].
+    Drag {
+        /// A [`DragEvent`].
+        event: u32,
+        /// Surface of enter.
+        surface: u32,
+        /// Serial of enter; of accept.
+        serial: u32,
+        /// Milliseconds.
+        time: u32,
+        /// Position, 1/256 surface unit.
+        x: i32,
+        /// See `x`.
+        y: i32,
+        /// wl_data_device_manager.dnd_action bits.
+        actions: u32,
+        /// One wl_data_device_manager.dnd_action, or 0.
+        action: u32,
+    } check |m| (1..=14).contains(&m.event) && m.actions <= 7 && matches!(m.action, 0 | 1 | 2 | 4)
 }
 
 body! {
@@ -375,7 +491,7 @@ body! {
 body! {
     /// See [`crate::Kind::Seat`].
     Seat {
-        /// wl_seat capabilities: bit 0 pointer, bit 1 keyboard.
+        /// wl_seat capabilities: bit 0 pointer, bit 1 keyboard, bit 2 touch.
         capabilities: u32,
         /// Key repeat, per second.
         repeat_rate: i32,
@@ -432,14 +548,43 @@ body! {
     } check |m| m.surface != 0
 }
 
+/// Values of [`Frame::event`].
+#[derive(Clone, Copy, Debug)]
+pub struct FrameEvent;
+
+impl FrameEvent {
+    /// A good time to draw.
+    pub const DRAW: u32 = 0;
+    /// The content update with [`Commit::feedback`] was shown.
+    pub const PRESENTED: u32 = 1;
+    /// The content update with [`Commit::feedback`] was never shown.
+    pub const DISCARDED: u32 = 2;
+}
+
 body! {
     /// See [`crate::Kind::Frame`].
     Frame {
         /// Number of the surface.
         surface: u32,
-        /// Milliseconds of the compositor's clock.
+        /// Draw: milliseconds of the compositor's clock.
         time: u32,
-    } check |m| m.surface != 0
+        /// A [`FrameEvent`].
+        event: u32,
+        /// Presented and discarded: [`Commit::feedback`].
+        feedback: u32,
+        /// Presented: seconds of CLOCK_MONOTONIC.
+        seconds: u64,
+        /// Presented: nanoseconds of it.
+        nanoseconds: u32,
+        /// Presented: nanoseconds until the next refresh, 0 = unknown.
+        refresh: u32,
+        /// Presented: the output's frame counter.
+        sequence: u64,
+        /// Presented: wp_presentation_feedback.kind bits.
+        flags: u32,
+        /// Presented: number of the output, 0 = unknown.
+        output: u32,
+    } check |m| m.event <= 2 && if m.event == 0 { m.surface != 0 } else { m.feedback != 0 }
 }
 
 body! {
@@ -468,6 +613,13 @@ impl PointerEvent {
     pub const AXIS: u32 = 5;
     /// End of events that belong together.
     pub const FRAME: u32 = 6;
+    /// Moved by `x`, `y` and, without acceleration, by `discrete` (all 1/256 unit); `time` and `high` are the two halves
+    /// of the microseconds.
+    pub const RELATIVE: u32 = 7;
+    /// The lock ([`CommitFlag::LOCK_POINTER`]) or confinement of `surface` holds from now on.
+    pub const CONSTRAINED: u32 = 8;
+    /// It does not any more.
+    pub const UNCONSTRAINED: u32 = 9;
 }
 
 body! {
@@ -491,7 +643,9 @@ body! {
         state: u32,
         /// Horizontal and vertical wheel steps, in 1/120.
         discrete: [i32; 2],
-    } check |m| (1..=6).contains(&m.event)
+        /// See [`PointerEvent::RELATIVE`].
+        high: u32,
+    } check |m| (1..=9).contains(&m.event)
 }
 
 /// Values of [`Key::event`].
@@ -529,4 +683,92 @@ body! {
         /// Keys that are held at enter.
         keys: [u32; 8],
     } check |m| (1..=4).contains(&m.event)
+}
+
+/// Values of [`Touch::event`].
+#[derive(Clone, Copy, Debug)]
+pub struct TouchEvent;
+
+impl TouchEvent {
+    /// Finger `id` touched `surface` at `x`, `y`.
+    pub const DOWN: u32 = 1;
+    /// Finger `id` was lifted.
+    pub const UP: u32 = 2;
+    /// Finger `id` moved to `x`, `y`.
+    pub const MOTION: u32 = 3;
+    /// End of events that belong together.
+    pub const FRAME: u32 = 4;
+    /// The compositor took the fingers for a gesture of its own.
+    pub const CANCEL: u32 = 5;
+    /// Finger `id` is an ellipse with the axes `x` and `y`.
+    pub const SHAPE: u32 = 6;
+    /// Finger `id` is turned by `x`, in 1/256 degree.
+    pub const ORIENTATION: u32 = 7;
+}
+
+body! {
+    /// See [`crate::Kind::Touch`].
+    Touch {
+        /// A [`TouchEvent`].
+        event: u32,
+        /// Surface of down.
+        surface: u32,
+        /// Serial of down and up.
+        serial: u32,
+        /// Milliseconds.
+        time: u32,
+        /// Number of the finger.
+        id: i32,
+        /// Position, 1/256 surface unit.
+        x: i32,
+        /// See `x`.
+        y: i32,
+    } check |m| (1..=7).contains(&m.event)
+}
+
+body! {
+    /// See [`crate::Kind::TextInput`]. The whole state of the app's text field that has the focus.
+    TextInput {
+        /// Surface that has the field; 0: no input method is wanted.
+        surface: u32,
+        /// How many states were sent so far; comes back in [`TextEdit::serial`].
+        serial: u32,
+        /// zwp_text_input_v3.content_hint bits.
+        hint: u32,
+        /// zwp_text_input_v3.content_purpose.
+        purpose: u32,
+        /// zwp_text_input_v3.change_cause.
+        cause: u32,
+        /// 1: the payload is the text around the cursor.
+        has_text: u32,
+        /// Byte offset of the cursor in the text.
+        cursor: u32,
+        /// Byte offset of the selection's other end.
+        anchor: u32,
+        /// Where the cursor is, surface units; width and height may be 0.
+        rectangle: Rect,
+    } check |m| m.hint <= 0x3ff && m.purpose <= 13 && m.cause <= 1 && m.has_text <= 1 && m.rectangle.is_sane()
+}
+
+body! {
+    /// See [`crate::Kind::TextEdit`]. What one zwp_text_input_v3.done tells. The payload is the preedit text and then
+    /// the text to commit.
+    TextEdit {
+        /// 0: the edit; 1: `surface` can use an input method from now on; 2: it cannot any more.
+        event: u32,
+        /// Surface of events 1 and 2.
+        surface: u32,
+        /// [`TextInput::serial`] that the input method has seen.
+        serial: u32,
+        /// Bytes of the preedit text in the payload.
+        preedit: u32,
+        /// Cursor in the preedit text: begin, -1 = hidden.
+        cursor_begin: i32,
+        /// Cursor in the preedit text: end, -1 = hidden.
+        cursor_end: i32,
+        /// Bytes to delete before the cursor.
+        delete_before: u32,
+        /// Bytes to delete after the cursor.
+        delete_after: u32,
+    } check |m| m.event <= 2
 }

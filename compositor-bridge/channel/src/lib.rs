@@ -15,12 +15,14 @@
 //! are no surface's current one count as released when a `Hello` arrives: the bridge that would have said so is gone.
 //!
 //! **Input serials** are the compositor's own, passed through, and come back in [`Cursor`], [`Interactive`],
-//! [`ClipboardOffer`] and [`Commit::serial`]. A bridge that gets one of an earlier compositor does nothing worse than
+//! [`Offer`] and [`Commit::serial`]. A bridge that gets one of an earlier compositor does nothing worse than
 //! ask for something that is then refused.
 //!
-//! **Clipboard.** Who owns something to paste sends [`ClipboardOffer`]; the other side asks with [`ClipboardRequest`]
-//! under a number of its own choice, and is answered with [`ClipboardData`] pieces under that number until one has a
-//! state other than 0. Only text types cross (see [`limit::TEXT_TYPES`]), and only as the app's permissions say.
+//! **Selections.** Clipboard, primary selection and drag work alike. Who owns something sends [`Offer`]; the other side
+//! asks with [`Request`] under a number of its own choice, and is answered with [`Data`] pieces under that number
+//! until one has a state other than 0. They cross as the app's permissions say. [`Drag`] tells how a drag goes on:
+//! a drag from outside is an [`Offer`] and then [`DragEvent::ENTER`]; one of the app is an [`Offer`] to the bridge, which
+//! also tells the app's surfaces of it, as of any other drag.
 //!
 //! Numbers: surfaces, pools and buffers are named by nonzero `u32`s that the display server chooses. A number is used
 //! again only after its destruction was sent. Coordinates of surfaces are in surface-local units, those of buffers in
@@ -36,7 +38,7 @@ pub use body::*;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, TryFromBytes};
 
 /// Version of this language. Ends that differ refuse each other in [`Hello`].
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// Start of every message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -211,12 +213,13 @@ messages! {
     Cursor = 7 ToBridge payload 0, handle false;
     /// Interactive move, resize or the window menu, on behalf of the user's input `serial`.
     Interactive = 8 ToBridge payload 0, handle false;
-    /// The sender's side has something to paste: MIME types, NUL-terminated one after another. None: cleared.
-    ClipboardOffer = 9 Both payload limit::MIME_LIST, handle false;
-    /// Asks for the other side's clipboard as the MIME type in the payload.
-    ClipboardRequest = 10 Both payload limit::MIME, handle false;
+    /// The sender's side has something to paste or drag: MIME types, NUL-terminated one after another. None: nothing any
+    /// more.
+    Offer = 9 Both payload limit::MIME_LIST, handle false;
+    /// Asks for what the other side offered, as the MIME type in the payload.
+    Request = 10 Both payload limit::MIME, handle false;
     /// A piece of the answer to a request.
-    ClipboardData = 11 Both payload limit::CLIPBOARD_PIECE, handle false;
+    Data = 11 Both payload limit::PIECE, handle false;
     /// An output began to exist or changed.
     Output = 12 ToApp payload 0, handle false;
     /// An output is gone.
@@ -230,7 +233,7 @@ messages! {
     /// commit of its surface without buffer or with another role.
     Close = 16 ToApp payload 0, handle false;
     /// A good time to draw the next frame of the surface: answers every [`CommitFlag::FRAME`] so far. One is sent for
-    /// any number of commits with that flag.
+    /// any number of commits with that flag. Also what became of a commit with [`Commit::feedback`].
     Frame = 17 ToApp payload 0, handle false;
     /// The attachment is not read any more. Sent exactly once for every attachment number, also when its surface is
     /// destroyed. The pixels belong to the app again.
@@ -239,6 +242,14 @@ messages! {
     Pointer = 19 ToApp payload 0, handle false;
     /// Keyboard input.
     Key = 20 ToApp payload 0, handle false;
+    /// Drag and drop, seen from its target or its source.
+    Drag = 21 Both payload limit::MIME, handle false;
+    /// Touch input.
+    Touch = 22 ToApp payload 0, handle false;
+    /// What an input method has to know of the text field that has the focus.
+    TextInput = 23 ToBridge payload limit::SURROUNDING, handle false;
+    /// What an input method does to it.
+    TextEdit = 24 ToApp payload limit::TEXT_EDIT, handle false;
 }
 
 /// Most message types there may ever be.
@@ -246,7 +257,7 @@ pub const MAX_KINDS: usize = 24;
 const _: () = assert!(ROWS.len() <= MAX_KINDS);
 
 /// Longest message, in bytes.
-pub const MAX_MESSAGE: usize = size_of::<Header>() + size_of::<ClipboardData>() + limit::CLIPBOARD_PIECE;
+pub const MAX_MESSAGE: usize = size_of::<Header>() + size_of::<Data>() + limit::PIECE;
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,7 @@ pub const MIME_LIST: usize = 1024;
 /// Longest MIME type, in bytes.
 pub const MIME: usize = 128;
 /// Largest piece of clipboard data, in bytes.
-pub const CLIPBOARD_PIECE: usize = 16 * 1024;
+pub const PIECE: usize = 16 * 1024;
 /// Largest clipboard transfer, in bytes.
 pub const CLIPBOARD: usize = 1024 * 1024;
 /// Largest width, height, position or hotspot, in pixels or surface units.
@@ -22,3 +22,7 @@ pub const SURFACES: usize = 512;
 pub const TOPLEVELS: usize = 64;
 /// The MIME types that cross, best first.
 pub const TEXT_TYPES: [&str; 5] = ["text/plain;charset=utf-8", "UTF8_STRING", "text/plain", "STRING", "TEXT"];
+/// Longest text around the cursor of a text field, in bytes: what zwp_text_input_v3 allows.
+pub const SURROUNDING: usize = 4000;
+/// Longest preedit text and text to commit of an input method together, in bytes.
+pub const TEXT_EDIT: usize = 8000;

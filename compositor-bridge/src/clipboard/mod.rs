@@ -12,7 +12,7 @@ use crate::config::{BridgeError, malformed};
 use crate::control::{Report, Settings};
 use crate::host::globals::Globals;
 use device::OfferTypes;
-use postern_channel::{ClipboardData, ClipboardOffer, ClipboardRequest, Message, limit};
+use postern_channel::{Data, Message, Offer, Request, Selection, limit};
 use std::hash::{BuildHasher, RandomState};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
@@ -75,7 +75,10 @@ impl Clipboard {
                 list.push(0);
             }
         }
-        app.send(&Message::ClipboardOffer(ClipboardOffer { serial: 0 }, &list));
+        app.send(&Message::Offer(
+            Offer { selection: Selection::CLIPBOARD, serial: 0, ..Default::default() },
+            &list,
+        ));
     }
 
     /// The app's side began anew.
@@ -190,7 +193,7 @@ impl Bridge {
     }
 
     /// A piece of what the app provides. One for a transfer that has ended meanwhile is dropped.
-    pub fn clipboard_data(&mut self, data: ClipboardData, piece: &[u8]) -> Result<(), BridgeError> {
+    pub fn clipboard_data(&mut self, data: Data, piece: &[u8]) -> Result<(), BridgeError> {
         let provisions = &mut self.clipboard.provisions;
         let Some(at) = provisions.iter().position(|p| p.transfer == data.transfer) else { return Ok(()) };
         let fits = provisions.get_mut(at).is_some_and(|provision| provision.add(piece, data.state == 1));
@@ -214,8 +217,8 @@ impl Bridge {
         let transfer = clipboard.last_transfer;
         if let Ok(provision) = Provision::new(transfer, pipe) {
             clipboard.provisions.push(provision);
-            let request = ClipboardRequest { transfer };
-            self.app.send(&Message::ClipboardRequest(request, mime.as_bytes()));
+            let request = Request { transfer, selection: Selection::CLIPBOARD };
+            self.app.send(&Message::Request(request, mime.as_bytes()));
         }
     }
 
@@ -225,7 +228,7 @@ impl Bridge {
         pastes.retain_mut(|paste| match paste.step(now) {
             Step::More => true,
             Step::Done => {
-                let mut pieces = paste.text().chunks(limit::CLIPBOARD_PIECE).peekable();
+                let mut pieces = paste.text().chunks(limit::PIECE).peekable();
                 while let Some(piece) = pieces.next() {
                     answer(&mut self.app, paste.transfer, u32::from(pieces.peek().is_none()), piece);
                 }
@@ -246,5 +249,5 @@ impl Bridge {
 }
 
 fn answer(app: &mut App, transfer: u32, state: u32, piece: &[u8]) {
-    app.send(&Message::ClipboardData(ClipboardData { transfer, state }, piece));
+    app.send(&Message::Data(Data { transfer, state }, piece));
 }

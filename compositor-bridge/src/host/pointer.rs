@@ -6,8 +6,18 @@ use postern_channel::{Message, Pointer, PointerEvent};
 use wayland_client::protocol::wl_pointer::{self, Axis, Event};
 use wayland_client::{Connection, Dispatch, Proxy, QueueHandle, WEnum};
 
-const NOTHING: Pointer =
-    Pointer { event: 0, surface: 0, serial: 0, time: 0, x: 0, y: 0, button: 0, state: 0, discrete: [0; 2] };
+const NOTHING: Pointer = Pointer {
+    event: 0,
+    surface: 0,
+    serial: 0,
+    time: 0,
+    x: 0,
+    y: 0,
+    button: 0,
+    state: 0,
+    discrete: [0; 2],
+    high: 0,
+};
 
 /// A scroll whose parts are being gathered until the frame ends.
 #[derive(Default)]

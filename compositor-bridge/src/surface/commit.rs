@@ -224,7 +224,7 @@ impl Bridge {
         if host.callback.as_ref().is_some_and(|known| known.id() == *callback) {
             host.callback = None;
             surface.frame_wanted = false;
-            self.app.send(&Message::Frame(Frame { surface: number, time }, &[]));
+            self.app.send(&Message::Frame(Frame { surface: number, time, ..Default::default() }, &[]));
         }
     }
 }

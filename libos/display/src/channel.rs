@@ -63,9 +63,9 @@ impl<P: Platform> Display<P> {
             Message::BufferRelease(release, _) => self.release_attachment(release.buffer),
             Message::Pointer(pointer, _) => self.pointer(&pointer),
             Message::Key(key, _) => self.key(&key),
-            Message::ClipboardOffer(_, mimes) => self.host_offers(mimes),
-            Message::ClipboardRequest(request, mime) => self.host_asks(platform, request.transfer, mime),
-            Message::ClipboardData(data, piece) => self.host_sends(platform, &data, piece),
+            Message::Offer(_, mimes) => self.host_offers(mimes),
+            Message::Request(request, mime) => self.host_asks(platform, request.transfer, mime),
+            Message::Data(data, piece) => self.host_sends(platform, &data, piece),
             _ => return Err(DecodeError::Kind),
         }
         Ok(())
@@ -163,10 +163,7 @@ impl<P: Platform> Display<P> {
 
 fn payload_len(message: &Message<'_>) -> usize {
     match message {
-        Message::Text(_, p)
-        | Message::ClipboardOffer(_, p)
-        | Message::ClipboardRequest(_, p)
-        | Message::ClipboardData(_, p) => p.len(),
+        Message::Text(_, p) | Message::Offer(_, p) | Message::Request(_, p) | Message::Data(_, p) => p.len(),
         _ => 0,
     }
 }

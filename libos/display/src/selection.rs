@@ -6,7 +6,7 @@ use crate::object::Kind;
 use crate::{Display, Platform};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-use postern_channel::{ClipboardData, ClipboardOffer, ClipboardRequest, Message, limit};
+use postern_channel::{Data, Message, Offer, Request, Selection as Which, limit};
 
 /// Who has something to paste.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -96,7 +96,10 @@ impl<P: Platform> Display<P> {
                 list.push(0);
             }
         }
-        self.send(&Message::ClipboardOffer(ClipboardOffer { serial }, &list), None);
+        self.send(
+            &Message::Offer(Offer { selection: Which::CLIPBOARD, serial, ..Default::default() }, &list),
+            None,
+        );
     }
 
     /// The host has something to paste.
@@ -197,14 +200,14 @@ impl<P: Platform> Display<P> {
             Owner::Host if mime.len() <= limit::MIME && self.clipboard.transfers.len() < 64 => {
                 let transfer = Self::fresh(&mut self.clipboard.next_transfer, &self.clipboard.transfers);
                 self.clipboard.transfers.insert(transfer, file);
-                self.send(&Message::ClipboardRequest(ClipboardRequest { transfer }, mime), None);
+                self.send(&Message::Request(Request { transfer, selection: Which::CLIPBOARD }, mime), None);
             }
             Owner::Host => platform.write(&file, &[], true),
         }
     }
 
     /// A piece of what the host pastes.
-    pub(crate) fn host_sends(&mut self, platform: &mut P, data: &ClipboardData, piece: &[u8]) {
+    pub(crate) fn host_sends(&mut self, platform: &mut P, data: &Data, piece: &[u8]) {
         let last = data.state != 0;
         let file = if last {
             self.clipboard.transfers.remove(&data.transfer)
@@ -233,17 +236,17 @@ impl<P: Platform> Display<P> {
             c.event_files.push_back(file);
             drop(c.event(source, 1).string(mime));
         } else {
-            self.send(&Message::ClipboardData(ClipboardData { transfer, state: 2 }, &[]), None);
+            self.send(&Message::Data(Data { transfer, state: 2 }, &[]), None);
         }
     }
 
     /// Bytes that an app wrote for the host's paste `transfer` ([`Platform::collect`]).
     pub fn transfer_data(&mut self, transfer: u32, bytes: &[u8], last: bool) {
-        for piece in bytes.chunks(limit::CLIPBOARD_PIECE) {
-            self.send(&Message::ClipboardData(ClipboardData { transfer, state: 0 }, piece), None);
+        for piece in bytes.chunks(limit::PIECE) {
+            self.send(&Message::Data(Data { transfer, state: 0 }, piece), None);
         }
         if last {
-            self.send(&Message::ClipboardData(ClipboardData { transfer, state: 1 }, &[]), None);
+            self.send(&Message::Data(Data { transfer, state: 1 }, &[]), None);
         }
     }
 

@@ -139,7 +139,10 @@ fn host_event(dice: &mut Dice, rig: &mut Rig, bridge: &Bridge) {
     match dice.roll(9) {
         0 => rig.configure(surface, dice.roll(50)),
         1 => rig.bridge_says(&Message::Close(msg::Close { surface }, &[]), None),
-        2 => rig.bridge_says(&Message::Frame(msg::Frame { surface, time: dice.roll(5000) }, &[]), None),
+        2 => rig.bridge_says(
+            &Message::Frame(msg::Frame { surface, time: dice.roll(5000), ..Default::default() }, &[]),
+            None,
+        ),
         3 => {
             let held: Vec<u32> = bridge.held.iter().copied().chain([77]).collect();
             rig.release(dice.pick(&held));
@@ -155,7 +158,8 @@ fn host_event(dice: &mut Dice, rig: &mut Rig, bridge: &Bridge) {
             let (event, state) = (1 + dice.roll(6), dice.roll(4));
             let discrete = [0, dice.roll(240).cast_signed()];
             let (serial, time, x, y, button) = (1, 1, 5, 5, dice.roll(4));
-            let pointer = msg::Pointer { event, surface, serial, time, x, y, button, state, discrete };
+            let pointer =
+                msg::Pointer { event, surface, serial, time, x, y, button, state, discrete, high: 0 };
             rig.bridge_says(&Message::Pointer(pointer, &[]), None);
         }
         6 => rig.output(1 + dice.roll(2)),
@@ -165,8 +169,8 @@ fn host_event(dice: &mut Dice, rig: &mut Rig, bridge: &Bridge) {
         }
         _ => {
             let transfer = 1 + dice.roll(9);
-            let request = msg::ClipboardRequest { transfer };
-            rig.bridge_says(&Message::ClipboardRequest(request, b"text/plain"), None);
+            let request = msg::Request { transfer, selection: msg::Selection::CLIPBOARD };
+            rig.bridge_says(&Message::Request(request, b"text/plain"), None);
         }
     }
 }

@@ -47,11 +47,11 @@ fn every_frame_callback_is_answered_once() {
     rig.request(10, 6, &[]);
     let surface = rig.commits().pop().unwrap().surface;
     rig.events();
-    rig.bridge_says(&Message::Frame(msg::Frame { surface, time: 5 }, &[]), None);
+    rig.bridge_says(&Message::Frame(msg::Frame { surface, time: 5, ..Default::default() }, &[]), None);
     let done: Vec<u32> =
         rig.events().iter().filter(|e| e.1 == 0 && (e.0 == 30 || e.0 == 31)).map(|e| e.0).collect();
     assert_eq!(done, [30, 31]);
-    rig.bridge_says(&Message::Frame(msg::Frame { surface, time: 6 }, &[]), None);
+    rig.bridge_says(&Message::Frame(msg::Frame { surface, time: 6, ..Default::default() }, &[]), None);
     assert!(rig.events().is_empty());
 }
 
@@ -191,6 +191,7 @@ fn no_event_is_newer_than_what_was_bound() {
         button: 3,
         state,
         discrete,
+        high: 0,
     };
     for message in [pointer(1, 0, [0; 2]), pointer(5, 1, [0, 120]), pointer(6, 0, [0; 2])] {
         rig.bridge_says(&Message::Pointer(message, &[]), None);
@@ -211,7 +212,13 @@ fn the_host_pastes_and_is_pasted_from() {
     let key =
         msg::Key { event: 1, surface, serial: 9, time: 0, key: 0, state: 0, modifiers: [0; 4], keys: [0; 8] };
     rig.bridge_says(&Message::Key(key, &[]), None);
-    rig.bridge_says(&Message::ClipboardOffer(msg::ClipboardOffer { serial: 0 }, b"text/plain\0"), None);
+    rig.bridge_says(
+        &Message::Offer(
+            msg::Offer { selection: msg::Selection::CLIPBOARD, serial: 0, ..Default::default() },
+            b"text/plain\0",
+        ),
+        None,
+    );
     let events = rig.events();
     let offer = events.iter().rfind(|e| e.0 == 60 && e.1 == 0).expect("an offer");
     let offer = u32::from_ne_bytes(offer.2[..4].try_into().unwrap());
@@ -220,12 +227,10 @@ fn the_host_pastes_and_is_pasted_from() {
     drop(Writer::new(&mut bytes, offer, 1).string(b"text/plain"));
     rig.try_send(&bytes).unwrap();
     let asked = rig.sent().unwrap();
-    let Ok(Message::ClipboardRequest(request, b"text/plain")) = Message::decode(&asked) else {
-        panic!("{asked:?}")
-    };
+    let Ok(Message::Request(request, b"text/plain")) = Message::decode(&asked) else { panic!("{asked:?}") };
     for (state, piece) in [(0, b"ab".as_slice()), (1, b"c")] {
-        let data = msg::ClipboardData { transfer: request.transfer, state };
-        rig.bridge_says(&Message::ClipboardData(data, piece), None);
+        let data = msg::Data { transfer: request.transfer, state };
+        rig.bridge_says(&Message::Data(data, piece), None);
     }
     assert_eq!(rig.mock.written, [(70, b"ab".to_vec(), false), (70, b"c".to_vec(), true)]);
 }
