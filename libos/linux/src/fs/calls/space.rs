@@ -86,6 +86,7 @@ pub fn readahead(call: &mut Call<'_>) -> Result<u64> {
 pub fn fallocate(call: &mut Call<'_>) -> Result<u64> {
     const KEEP_SIZE: u32 = 1;
     const PUNCH_HOLE: u32 = 2;
+    const ZERO_RANGE: u32 = 0x10;
     const ALL: u32 = 0x7f;
     let file = call.file(0)?;
     let (how, offset, len) = (call.uint(1), call.long(2), call.long(3));
@@ -108,7 +109,8 @@ pub fn fallocate(call: &mut Call<'_>) -> Result<u64> {
         mode::S_IFDIR => return Err(Errno::EISDIR),
         _ => return Err(Errno::ENODEV),
     }
-    if how & KEEP_SIZE == 0 {
+    // The ways that can make a file longer. Any other is refused by its file system before limits matter.
+    if matches!(how, 0 | ZERO_RANGE) {
         size_limit::check(call.thread, file.ops.size()?, offset + len)?;
     }
     file.ops.allocate(how, offset, len)?;
