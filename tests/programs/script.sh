@@ -91,7 +91,8 @@ echo "to the coprocess" >&"${CAT[1]}"
 read -r answer <&"${CAT[0]}"
 check "coproc" "$answer" "to the coprocess"
 exec {CAT[1]}>&-
-wait "$CAT_PID" 2>/dev/null
+# It may be gone, and its variable with it, before this is read.
+wait "${CAT_PID:-}" 2>/dev/null
 
 # Subshells and their variables.
 outer=1
