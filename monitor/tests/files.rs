@@ -105,6 +105,51 @@ fn names_that_are_no_names_are_refused() {
 }
 
 #[test]
+fn a_link_to_a_neighbour_brings_it_along() {
+    let s = Scratch::new("neighbours", Policy::System);
+    s.write("lib/real.so.1", "library", 0o644);
+    s.write("lib/hidden", "secret", 0o600);
+    s.write("outside", "elsewhere", 0o644);
+    for (target, link) in [
+        ("real.so.1", "lib/link"),
+        ("link", "lib/second"),
+        ("../outside", "lib/out"),
+        ("/etc/passwd", "lib/absolute"),
+        ("..", "lib/up"),
+        (".", "lib/dot"),
+        ("hidden", "lib/to-hidden"),
+        ("missing", "lib/dangling"),
+        ("outside", "top"),
+    ] {
+        symlink(target, s.path.join(link)).expect("a link");
+    }
+    let asked = |flags, path: &str| {
+        let answer = s.open(2, flags | open::NEIGHBOUR | open::LAST_ONLY, path).expect("resolves");
+        assert_eq!(answer.error, None, "{path}");
+        let names: Vec<String> = records(&answer).into_iter().map(|(target, _)| target).collect();
+        (names, answer.values[2], answer.handle.is_some())
+    };
+    let (two, one) = (|target: &str| vec![target.to_owned(), String::new()], |t: &str| vec![t.to_owned()]);
+    assert_eq!(asked(open::READ, "lib/link"), (two("real.so.1"), 2, true));
+    assert_eq!(asked(0, "lib/link"), (two("real.so.1"), 2, false));
+    assert_eq!(asked(open::READ, "top"), (two("outside"), 2, true));
+    let chain = vec!["link".to_owned(), "real.so.1".to_owned()];
+    assert_eq!(asked(open::READ, "lib/second"), (chain, 2, false), "one step, not two");
+    for (link, target) in [
+        ("lib/out", "../outside"),
+        ("lib/absolute", "/etc/passwd"),
+        ("lib/up", ".."),
+        ("lib/dot", "."),
+        ("lib/to-hidden", "hidden"),
+        ("lib/dangling", "missing"),
+    ] {
+        assert_eq!(asked(open::READ, link), (one(target), 0, false), "{link}");
+    }
+    let plain = s.open(2, open::READ | open::LAST_ONLY, "lib/link").expect("resolves");
+    assert_eq!((records(&plain).len(), plain.values[2], plain.handle.is_some()), (1, 0, false));
+}
+
+#[test]
 fn links_are_never_followed() {
     let s = Scratch::new("links", Policy::Granted);
     symlink("/etc", s.path.join("out")).expect("a link");

@@ -81,10 +81,10 @@ monitor_calls! {
     /// root, components separated by `/`, no leading `/`, no `.` or `..`; empty = the root.
     ///
     /// The walk stops at the first component that is missing, or is a symbolic link (also as the last component;
-    /// links are never followed by the monitor, the library OS does that).
+    /// links are never followed by the monitor, the library OS does that; but see [`open::NEIGHBOUR`]).
     /// Reply payload: one [`crate::message::Record`] per component that exists, in order (the record of the root if
     /// the path is empty); a link's record carries its target. Values: `[components resolved, 1 if a handle comes
-    /// with the reply, 1 if the file was created, 0]`. The call succeeds (error 0) when it resolved at least the
+    /// with the reply, 1 if the file was created or 2 if the last record is that of a neighbour, 0]`. The call succeeds (error 0) when it resolved at least the
     /// parent of what stopped it; `ENOENT` as a whole is told by fewer components than asked for. Errors of
     /// opening (`EACCES`, `EROFS`, `ENOSPC`, `EEXIST`, …) come in `error`, with the records still in the payload.
     /// Handles are of regular files only: asking to read a directory, FIFO or socket succeeds without one.
@@ -185,6 +185,9 @@ pub mod open {
     /// it ([`crate::event::EventKind::Changed`]), its own included. `values[3]` is the number of the watch, the same for
     /// the same file; 0 if it is not watched, because nobody else changes it or because there are too many watches.
     pub const WATCH: u64 = 1 << 7;
+    /// Where the last component is a link to another name of its own directory, as those of most libraries are: also
+    /// send the record of that name, and the handle that was asked for is of that file. Only to look up, or to read.
+    pub const NEIGHBOUR: u64 = 1 << 8;
 }
 
 /// Kinds of [`Downcall::Create`].

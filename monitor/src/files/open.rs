@@ -20,6 +20,8 @@ pub(super) fn mode(bits: u64) -> Mode {
 /// How far a walk came.
 struct Walked {
     node: Node,
+    /// The directory that `node` is in, unless that is the root of the mount.
+    parent: Option<Node>,
     resolved: usize,
 }
 
@@ -60,6 +62,16 @@ impl Mounts {
         let handle = match rest {
             [] if flags & open::UNNAMED != 0 => {
                 Some(self.make_unnamed(answer, mount, &node, flags, create_mode)?)
+            }
+            [] if node.is(SFlag::S_IFLNK) && flags & open::NEIGHBOUR != 0 => {
+                let handle = match &walked.parent {
+                    Some(parent) => self.open_neighbour(answer, mount, flags, path, parent, &node),
+                    None => None,
+                };
+                answer.values[0] = Self::count(resolved);
+                answer.values[1] = u64::from(handle.is_some());
+                answer.handle = handle;
+                return Ok(());
             }
             // A link that is not the last component: the library OS goes on from its target.
             [_, ..] if node.is(SFlag::S_IFLNK) => None,
@@ -120,6 +132,7 @@ impl Mounts {
         names: &[&OsStr],
     ) -> Result<Walked, Errno> {
         let mut node = self.root(mount)?;
+        let mut parent = None;
         if names.is_empty() {
             answer.push_record(self.attributes(mount, &node.stat), b"")?;
         }
@@ -140,12 +153,36 @@ impl Mounts {
             answer.push_record(self.attributes(mount, &next.stat), &target)?;
             resolved += 1;
             answer.values[0] = Self::count(resolved);
-            node = next;
+            parent = Some(std::mem::replace(&mut node, next));
             if node.is(SFlag::S_IFLNK) {
                 break;
             }
         }
-        Ok(Walked { node, resolved })
+        Ok(Walked { node, parent, resolved })
+    }
+
+    /// Adds the record of the name that `link`, at `path` and in `parent`, leads to, if that is another name of `parent`.
+    /// What is wrong with that one will be told when it is asked for itself.
+    fn open_neighbour(
+        &self,
+        answer: &mut Answer,
+        mount: &Mount,
+        flags: u64,
+        path: &[u8],
+        parent: &Node,
+        link: &Node,
+    ) -> Option<OwnedFd> {
+        let target = link.link_target().ok()?;
+        let &[name] = &components(&target).ok()?[..] else { return None };
+        let mut node = self.child(mount, parent, name).ok()?;
+        let beside =
+            path.iter().rposition(|byte| *byte == b'/').and_then(|at| path.get(..=at)).unwrap_or(&[]);
+        let handle = self
+            .open_existing(answer, mount, &mut node, flags & open::READ, &[beside, &target].concat())
+            .ok()?;
+        answer.push_record(self.attributes(mount, &node.stat), &node.link_target().ok()?).ok()?;
+        answer.values[2] = 2;
+        handle
     }
 
     fn create_file(

@@ -310,18 +310,27 @@ impl Dentry {
         let fresh = Self::transient(self, name, found.inode);
         let mut added = alloc::vec![fresh.clone()];
         let mut at = fresh.clone();
+        let mut directory = None;
         for (below, inode) in found.below {
             match inode {
                 Some(inode) => {
                     let child = Self::transient(&at, &below, inode);
                     at.names.lock().map.insert(below, Child::Present(child.clone()));
                     added.push(child.clone());
-                    at = child;
+                    directory = Some(core::mem::replace(&mut at, child));
                 }
                 None => {
                     at.names.lock().insert_absent(&below);
                 }
             }
+        }
+        let mut beside = found.beside;
+        if let Some(directory) = &directory
+            && let Some((name, inode)) = beside.take()
+        {
+            let dentry = Self::transient(directory, &name, inode);
+            directory.names.lock().map.insert(name, Child::Present(dentry.clone()));
+            added.push(dentry);
         }
         let mut names = self.names.lock();
         if let Some(Child::Present(old)) = names.map.get(name) {
@@ -339,6 +348,13 @@ impl Dentry {
             return None;
         }
         let old = names.insert_present(name, fresh.clone());
+        if let Some((beside, inode)) = beside
+            && !names.map.contains_key(&beside)
+        {
+            let dentry = Self::transient(self, &beside, inode);
+            drop(names.insert_present(&beside, dentry.clone()));
+            added.push(dentry);
+        }
         drop(names);
         if let Some(Child::Present(old)) = old {
             old.flags.fetch_or(DELETED, Ordering::Relaxed);

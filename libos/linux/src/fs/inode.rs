@@ -28,13 +28,15 @@ pub struct Found {
     pub inode: Arc<dyn Inode>,
     /// What it knows of the components after that name: one below the other; `None`: there is no such name.
     pub below: Vec<(Name, Option<Arc<dyn Inode>>)>,
+    /// Another name in the directory of the last of these, which is a link to it.
+    pub beside: Option<(Name, Arc<dyn Inode>)>,
 }
 
 impl Found {
     /// Only the inode that was asked for.
     #[must_use]
     pub fn one(inode: Arc<dyn Inode>) -> Self {
-        Self { inode, below: Vec::new() }
+        Self { inode, below: Vec::new(), beside: None }
     }
 }
 

@@ -73,6 +73,8 @@ static CORE: Once<Mutex<Core>> = Once::new();
 static DESCRIBED: WaitQueue = WaitQueue::new();
 /// Whether a bridge has ever described the session: outputs first, input devices last.
 static IS_DESCRIBED: AtomicBool = AtomicBool::new(false);
+/// Whether the first bridge was said hello to.
+static HAS_GREETED: AtomicBool = AtomicBool::new(false);
 /// When the poller has to look at the display, in monotonic nanoseconds; `u64::MAX` = not at all.
 static DEADLINE: AtomicU64 = AtomicU64::new(u64::MAX);
 static READER: Once<(Arc<WaitQueue>, Arc<ChannelReader>)> = Once::new();
@@ -202,8 +204,11 @@ impl Notify for ChannelReader {
     }
 }
 
-/// Says hello to the bridge, which the monitor starts when there is something for it.
+/// Says hello to the bridge, once. The monitor starts it when there is something for it.
 fn greet(core: &mut Core) {
+    if HAS_GREETED.swap(true, Ordering::Relaxed) {
+        return;
+    }
     let mut bytes = [0; 64];
     let hello = Message::Hello(Hello { version: u32::from(VERSION), decorations: 0 }, &[]);
     if let (Some(len), Some(channel)) = (hello.encode(&mut bytes), &core.channel) {
@@ -248,6 +253,14 @@ pub(super) fn replace_channel(channel: Handle) {
 pub struct DisplayClient {
     id: ClientId,
     events: Arc<Conduit>,
+}
+
+/// A program maps this library: if it is the one by which clients connect, the bridge starts now, while the program is
+/// still being loaded, and not when it connects and waits. A client without that library only waits longer.
+pub fn expect(library: &[u8]) {
+    if library.starts_with(b"libwayland-client.so") && !HAS_GREETED.load(Ordering::Relaxed) {
+        with_core(|core, _| greet(core));
+    }
 }
 
 /// Whether there is a display.

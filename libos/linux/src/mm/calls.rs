@@ -4,6 +4,7 @@ use super::space::{Kind, PAGE, page_up};
 use crate::call::{Call, done};
 use crate::fs::dentry_of;
 use crate::ipc::socket::Socket;
+use crate::ipc::wayland;
 use crate::{Errno, Result};
 use postern_pal::mem::bits;
 use postern_pal::user;
@@ -53,8 +54,12 @@ pub fn mmap(call: &mut Call<'_>) -> Result<u64> {
         if !may_write || !file.is_readable() {
             return Err(Errno::EACCES);
         }
-        if prot & bits::PROT_EXEC != 0 && dentry_of(&file).is_none() && file.ops.mapping().is_err() {
-            return Err(Errno::EPERM);
+        if prot & bits::PROT_EXEC != 0 {
+            match dentry_of(&file) {
+                Some(dentry) => wayland::expect(&dentry.name()),
+                None if file.ops.mapping().is_err() => return Err(Errno::EPERM),
+                None => {}
+            }
         }
         file.ops.check_mapping(shared, prot & bits::PROT_WRITE != 0)?;
         if offset.checked_add(len as u64).is_none() {

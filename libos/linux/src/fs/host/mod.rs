@@ -55,6 +55,8 @@ struct Resolved {
     /// How many components were resolved.
     count: usize,
     created: bool,
+    /// The last record is that of a neighbour ([`open::NEIGHBOUR`]).
+    neighbour: bool,
     /// Number of a new unnamed file.
     number: u64,
     handle: Option<Handle>,
@@ -103,7 +105,8 @@ impl HostMount {
         Ok(Resolved {
             records,
             count: usize::try_from(count).unwrap_or(0),
-            created: created != 0,
+            created: created == 1,
+            neighbour: created == 2,
             number,
             handle: answer.handle,
             error: answer.error,

@@ -74,8 +74,14 @@ impl HostInode {
         if path.len() > PATH_MAX {
             return Err(Errno::ENAMETOOLONG);
         }
-        let flags = if hint.open && whole { open::READ } else { 0 };
-        let resolved = self.mount.resolve(&path, flags, 0)?;
+        let flags = match (whole, hint.open) {
+            (true, true) => open::READ | open::NEIGHBOUR,
+            (true, false) => open::NEIGHBOUR,
+            (false, _) => 0,
+        };
+        let mut resolved = self.mount.resolve(&path, flags, 0)?;
+        let neighbour = if resolved.neighbour { resolved.records.pop() } else { None };
+        let neighbour = neighbour.map(|(attributes, target)| self.mount.intern(&attributes, target));
         let total = depth + names.len();
         let resolved_count = resolved.count.min(total);
         if resolved_count < depth {
@@ -92,14 +98,16 @@ impl HostInode {
         }
         // Records may or may not include those of the components before `name`.
         let skip = resolved.records.len().saturating_sub(resolved_count - depth);
+        let beside = resolved.records.last().map(|(_, target)| target.as_slice().into()).zip(neighbour);
         let mut inodes = Vec::new();
         for (attributes, target) in resolved.records.into_iter().skip(skip) {
             inodes.push(self.mount.intern(&attributes, target));
         }
         if resolved_count == total
-            && let (Some(last), Some(handle)) = (inodes.last(), resolved.handle)
+            && let Some(opened) = beside.as_ref().map(|(_, inode)| inode).or(inodes.last())
+            && let Some(handle) = resolved.handle
         {
-            last.keep_read_handle(handle);
+            opened.keep_read_handle(handle);
         }
         let ended_in_directory = inodes.last().is_some_and(|i| i.is_kind(mode::S_IFDIR));
         let mut inodes = inodes.into_iter();
@@ -116,7 +124,8 @@ impl HostInode {
         {
             more.push(((*missing).into(), None));
         }
-        Ok(Some(Found { inode: first, below: more }))
+        let beside = beside.map(|(name, inode): (Name, _)| (name, inode as Arc<dyn Inode>));
+        Ok(Some(Found { inode: first, below: more, beside }))
     }
 
     /// Lists the directory `dir`, and enters all names with their attributes into the tree.
@@ -210,7 +219,7 @@ impl HostInode {
         let listing = self.listing.lock().clone()?;
         let attributes = listing.find(name).filter(|a| a.mode & mode::S_IFMT != mode::S_IFLNK)?;
         let inode = self.mount.intern(&attributes, Vec::new());
-        Some(Found { inode, below: Vec::new() })
+        Some(Found::one(inode))
     }
 
     pub(super) fn make(
