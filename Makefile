@@ -16,7 +16,7 @@ lint:
 	cargo clippy -p postern-libos --features image -- -D warnings
 
 test: packages build lint
-	POSTERN_TEST_USER=$$(sh tests/setup/user.sh) cargo test --workspace --no-fail-fast
+	POSTERN_TEST_USER=$$(sh tests/setup/user.sh) POSTERN_DISPLAY_FUZZ_SECONDS=120 POSTERN_BRIDGE_FUZZ_SECONDS=120 cargo test --workspace --no-fail-fast
 
 bench: packages build
 	POSTERN_TEST_USER=$$(sh tests/setup/user.sh) cargo run --release -q -p postern-tests --bin bench
@@ -37,3 +37,5 @@ soak: packages build
 
 fuzz: packages build
 	POSTERN_TEST_USER=$$(sh tests/setup/user.sh) POSTERN_FUZZ_SECONDS=600 cargo test -p postern-tests --test fuzz -- --ignored
+	POSTERN_DISPLAY_FUZZ_SECONDS=600 cargo test -p postern-display --test fuzz -- --nocapture
+	POSTERN_BRIDGE_FUZZ_SECONDS=600 cargo test -p postern-bridge --test fuzz -- --nocapture

@@ -33,6 +33,8 @@ pub struct Bridge {
     pub app_id: Option<String>,
     /// Frames given to the compositor.
     pub frames: u64,
+    /// Frames of these whose pixels the display server copied.
+    pub copied: u64,
     /// The app has answered the bridge's hello.
     pub greeted: bool,
     /// What is to be done once start-up is over, and when that is.

@@ -51,6 +51,8 @@ pub enum Report {
     Shown {
         /// Frames given to the compositor since the start.
         frames: u64,
+        /// Frames of these whose pixels the display server had to copy.
+        copied: u64,
         /// The mapped windows.
         windows: Vec<Window>,
     },
@@ -79,6 +81,7 @@ pub enum Report {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shown {
     pub frames: u64,
+    pub copied: u64,
     pub windows: Vec<Window>,
 }
 
@@ -126,7 +129,8 @@ impl Control {
         }
         let shown = shown();
         if shown != self.last {
-            self.report(&Report::Shown { frames: shown.frames, windows: shown.windows.clone() });
+            let Shown { frames, copied, windows } = shown.clone();
+            self.report(&Report::Shown { frames, copied, windows });
             self.last = shown;
             self.last_at = Some(now);
         }
@@ -204,7 +208,7 @@ mod tests {
         let (monitor, bridge) = UnixStream::pair().unwrap();
         let mut control = Control::new(Some(bridge.into()));
         let start = Instant::now();
-        let shown = |frames| move || Shown { frames, windows: Vec::new() };
+        let shown = |frames| move || Shown { frames, ..Shown::default() };
         assert_eq!(control.report_shown(start, shown(0)), None, "nothing shown is nothing new");
         assert_eq!(control.report_shown(start, shown(3)), None);
         assert_eq!(
@@ -217,6 +221,6 @@ mod tests {
         drop(control);
         let lines: Vec<String> = BufReader::new(monitor).lines().map(Result::unwrap).collect();
         assert_eq!(lines.len(), 2);
-        assert_eq!(lines[1], r#"{"report":"shown","frames":4,"windows":[]}"#);
+        assert_eq!(lines[1], r#"{"report":"shown","frames":4,"copied":0,"windows":[]}"#);
     }
 }

@@ -143,6 +143,7 @@ fn start(
         title_prefix: setup.title_prefix,
         app_id: setup.app_id,
         frames: 0,
+        copied: 0,
         greeted: false,
         settling: None,
     };
@@ -205,8 +206,12 @@ fn serve(
         }
         let now = Instant::now();
         let next_report = {
-            let Bridge { control, surfaces, frames, title_prefix, .. } = bridge;
-            control.report_shown(now, || Shown { frames: *frames, windows: surfaces.windows(title_prefix) })
+            let Bridge { control, surfaces, frames, copied, title_prefix, .. } = bridge;
+            control.report_shown(now, || Shown {
+                frames: *frames,
+                copied: *copied,
+                windows: surfaces.windows(title_prefix),
+            })
         };
         bridge.control.flush();
         let transfers = bridge.clipboard.is_active().then_some(TRANSFER_CHECK);

@@ -50,6 +50,20 @@ pub struct Display {
     pub title_prefix: Option<String>,
     /// Colour of the border, as `#rrggbb`.
     pub border: Option<String>,
+    /// Where to show the windows at first.
+    pub session: Session,
+}
+
+/// Where the windows of an app are shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Session {
+    /// Nowhere, until somebody attaches the app to a session.
+    #[default]
+    Nowhere,
+    /// On the connection that the launcher was given (`WAYLAND_SOCKET`). It serves one bridge.
+    Given,
+    /// By the compositor that listens on this socket, now or later.
+    At(PathBuf),
 }
 
 /// Bits of [`postern_abi::boot::permission`] for `permissions`.

@@ -1,14 +1,17 @@
 //! The compositor bridge as its monitor sees it: started when the family first uses the display channel, so that a
 //! program without windows costs none; started again when it dies, with a new channel that the family is told of.
+//! While there is no compositor it waits for one, however long that takes, and the app runs on: the display server
+//! keeps all windows and tells the next bridge of them.
 //!
 //! A bridge is `postern bridge` with the display channel as standard input. Its standard output is a stream socket to
 //! the monitor, with JSON lines both ways: [`Said`] from the bridge, settings to it. Its standard error ends up in the
 //! report if it dies.
 
 use crate::account::clean;
-use crate::config::Display;
+use crate::config::{Display, Session};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, socketpair};
+use nix::sys::socket::{AddressFamily, MsgFlags, Shutdown, SockFlag, SockType, recv, shutdown, socketpair};
 use postern_abi::boot::permission;
 use serde::Deserialize;
 use std::fs::File;
@@ -16,15 +19,24 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A bridge that dies sooner than this after its start is not started again at once.
+/// A bridge that dies sooner than this after its start counts as one more failed try.
 const SOON: Duration = Duration::from_secs(10);
-/// How long to wait then.
-const PAUSE: Duration = Duration::from_secs(1);
-/// How often a bridge that dies soon is started again: long enough for a compositor to come back.
-const MAX_TRIES: u32 = 120;
+/// How long to wait after the second failed try; the first one is repeated at once. Doubled with each further one.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Longest such wait.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How often a bridge that dies soon is started again.
+const MAX_TRIES: u32 = 20;
+/// How often a compositor that is away is looked for, at first and later.
+const LOOK: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(1)];
+/// How long it is looked for at first.
+const AT_FIRST: Duration = Duration::from_secs(60);
+/// How long a bridge may take to close its windows when the app moves to another session.
+const LEAVE: Duration = Duration::from_millis(500);
 /// How much of its last words goes into the report, in bytes.
 const LAST_WORDS: u64 = 2048;
 /// Longest line of a bridge, in bytes.
@@ -35,7 +47,11 @@ const MAX_LINE: usize = 256 * 1024;
 #[serde(tag = "report", rename_all = "snake_case")]
 enum Said {
     /// Frames given to the compositor since its start.
-    Shown { frames: u64 },
+    Shown {
+        frames: u64,
+        #[serde(default)]
+        copied: u64,
+    },
     /// The app asked for something that its permissions do not give.
     Denied { permission: String, what: String },
     /// It ends because of this; whether another one may do better.
@@ -52,20 +68,26 @@ pub struct Bridge {
     permissions: u32,
     /// Frames of bridges that are gone, and of this one.
     frames: [u64; 2],
+    /// The same of frames that were copied.
+    copied: [u64; 2],
     tries: u32,
+    /// Since when there has been no compositor.
+    away: Option<Instant>,
 }
 
 enum State {
-    /// Nobody used the channel yet.
+    /// Nobody used the channel yet, or there is no session.
     Idle(OwnedFd),
     Running(Running),
-    /// To be started again then.
+    /// To be started again then, if there is a compositor.
     Waiting(Instant),
     Gone,
 }
 
 struct Running {
     child: Child,
+    /// Its end of the channel, to end it with.
+    channel: OwnedFd,
     status: UnixStream,
     errors: File,
     input: Vec<u8>,
@@ -88,13 +110,22 @@ impl Bridge {
     /// A bridge that will serve `channel`, with these [`permission`] bits.
     #[must_use]
     pub fn new(how: Display, channel: OwnedFd, permissions: u32) -> Self {
-        Self { how, state: State::Idle(channel), permissions, frames: [0; 2], tries: 0 }
+        Self {
+            how,
+            state: State::Idle(channel),
+            permissions,
+            frames: [0; 2],
+            copied: [0; 2],
+            tries: 0,
+            away: None,
+        }
     }
 
     /// What to wait for before [`Bridge::tend`] has something to do.
     #[must_use]
     pub fn poll_fd(&self) -> Option<BorrowedFd<'_>> {
         match &self.state {
+            State::Idle(_) if self.how.session == Session::Nowhere => None,
             State::Idle(channel) => Some(channel.as_fd()),
             State::Running(running) => Some(running.status.as_fd()),
             State::Waiting(_) | State::Gone => None,
@@ -126,6 +157,13 @@ impl Bridge {
         past.saturating_add(now)
     }
 
+    /// Frames of these whose pixels the display server had to copy.
+    #[must_use]
+    pub fn copied(&self) -> u64 {
+        let [past, now] = self.copied;
+        past.saturating_add(now)
+    }
+
     /// Tells it the [`permission`] bits that hold from now on.
     pub fn permit(&mut self, bits: u32) {
         self.permissions = bits;
@@ -148,10 +186,51 @@ impl Bridge {
                 }
             }
             State::Running(running) => self.hear(running, &mut outcome),
-            State::Waiting(until) if until <= Instant::now() => self.launch_again(&mut outcome),
+            State::Waiting(until) if until <= Instant::now() => self.try_again(&mut outcome),
             other => self.state = other,
         }
         outcome
+    }
+
+    /// Shows the app in the session of the compositor behind `socket` from now on: its windows go where they were.
+    pub fn attach(&mut self, socket: PathBuf) -> Outcome {
+        let mut outcome = Outcome::default();
+        self.how.session = Session::At(socket);
+        self.tries = 0;
+        self.away = None;
+        match std::mem::replace(&mut self.state, State::Gone) {
+            State::Idle(channel) => self.launch(channel, &mut outcome),
+            State::Running(running) => {
+                self.add_up();
+                running.leave();
+                self.launch_again(&mut outcome);
+            }
+            State::Waiting(_) | State::Gone => self.launch_again(&mut outcome),
+        }
+        outcome
+    }
+
+    /// The counts of a bridge that ends.
+    fn add_up(&mut self) {
+        self.frames = [self.frames(), 0];
+        self.copied = [self.copied(), 0];
+    }
+
+    /// Starts the next bridge if there is a compositor for it, else waits for one.
+    fn try_again(&mut self, outcome: &mut Outcome) {
+        let is_there = match &self.how.session {
+            Session::At(socket) => UnixStream::connect(socket).is_ok(),
+            Session::Given => true,
+            Session::Nowhere => false,
+        };
+        if is_there {
+            self.away = None;
+            return self.launch_again(outcome);
+        }
+        let now = Instant::now();
+        let since = *self.away.get_or_insert(now);
+        let [at_first, later] = LOOK;
+        self.state = State::Waiting(now + if now - since < AT_FIRST { at_first } else { later });
     }
 
     fn launch(&mut self, channel: OwnedFd, outcome: &mut Outcome) {
@@ -168,6 +247,9 @@ impl Bridge {
         // This very program, even if its file was replaced by an update.
         let mut command = Command::new("/proc/self/exe");
         command.arg("bridge");
+        if let Session::At(socket) = &self.how.session {
+            command.env("WAYLAND_DISPLAY", socket).env_remove("WAYLAND_SOCKET");
+        }
         for (option, value) in [
             ("--app-id", &self.how.app_id),
             ("--title-prefix", &self.how.title_prefix),
@@ -185,12 +267,21 @@ impl Bridge {
                 command.arg(option);
             }
         }
+        let kept = channel.try_clone()?;
         let child = command
             .stdin(channel)
             .stdout(OwnedFd::from(theirs))
             .stderr(Stdio::from(errors.try_clone()?))
             .spawn()?;
-        Ok(Running { child, status, errors, input: Vec::new(), since: Instant::now(), failed: None })
+        Ok(Running {
+            child,
+            channel: kept,
+            status,
+            errors,
+            input: Vec::new(),
+            since: Instant::now(),
+            failed: None,
+        })
     }
 
     fn hear(&mut self, mut running: Running, outcome: &mut Outcome) {
@@ -209,7 +300,10 @@ impl Bridge {
         while let Some(end) = running.input.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = running.input.drain(..=end).collect();
             match serde_json::from_slice(&line) {
-                Ok(Said::Shown { frames }) => self.frames[1] = frames,
+                Ok(Said::Shown { frames, copied }) => {
+                    self.frames[1] = frames;
+                    self.copied[1] = copied;
+                }
                 Ok(Said::Denied { permission, what }) => {
                     outcome.denied.push((clean(permission.as_bytes()), clean(what.as_bytes())));
                 }
@@ -224,7 +318,7 @@ impl Bridge {
 
     fn ended(&mut self, mut running: Running, outcome: &mut Outcome) {
         let status = running.child.wait().ok();
-        self.frames = [self.frames(), 0];
+        self.add_up();
         if status.is_some_and(|status| status.success()) {
             return;
         }
@@ -246,15 +340,19 @@ impl Bridge {
         if running.since.elapsed() >= SOON {
             self.tries = 0;
         }
-        let hopeless = running.failed.is_some_and(|(_, retry)| !retry);
+        let hopeless = running.failed.as_ref().is_some_and(|(_, retry)| !retry);
+        // Its end of the channel goes with it: the display server knows that nobody is there.
+        drop(running);
         self.tries += 1;
         if hopeless || self.tries > MAX_TRIES {
             return;
         }
-        if self.tries == 1 {
-            self.launch_again(outcome);
-        } else {
-            self.state = State::Waiting(Instant::now() + PAUSE);
+        match self.tries.checked_sub(2) {
+            None => self.try_again(outcome),
+            Some(more) => {
+                let pause = PAUSE.saturating_mul(1 << more.min(8)).min(LONGEST_PAUSE);
+                self.state = State::Waiting(Instant::now() + pause);
+            }
         }
     }
 
@@ -273,6 +371,27 @@ impl Bridge {
             let _ = running.child.kill();
             let _ = running.child.wait();
         }
+    }
+}
+
+impl Running {
+    /// Ends it without a report: it closes its windows, popups first, when its channel ends.
+    fn leave(mut self) {
+        let _ = shutdown(self.channel.as_raw_fd(), Shutdown::Both);
+        let until = Instant::now() + LEAVE;
+        let mut rest = [0; 4096];
+        loop {
+            let left = until.saturating_duration_since(Instant::now()).as_millis();
+            let mut fds = [PollFd::new(self.status.as_fd(), PollFlags::POLLIN)];
+            let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO);
+            if !poll(&mut fds, timeout).is_ok_and(|ready| ready > 0)
+                || matches!(self.status.read(&mut rest), Ok(0))
+            {
+                break;
+            }
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -1,9 +1,9 @@
 //! The monitor's process: starts the family, serves it, and sees it end.
 
-use crate::config::{Config, permission_bits};
+use crate::config::{Config, Session, permission_bits};
 use crate::console::Console;
 use crate::control::server;
-use crate::display::Bridge;
+use crate::display::{Bridge, Outcome};
 use crate::family::{self, Family, StartError, Started};
 use crate::launch::{OWN_FAILURE, standard_streams, told};
 use crate::report::{Kind, Report};
@@ -18,7 +18,7 @@ use nix::sys::signal::Signal;
 use nix::sys::socket::{MsgFlags, recv, send};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-use postern_abi::boot::{Boot, stdio};
+use postern_abi::boot::{Boot, display, stdio};
 use postern_abi::event::EventKind;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::sync::Arc;
@@ -365,6 +365,11 @@ impl Monitor {
                         bridge.permit(bits);
                     }
                 }
+                News::Attach(socket) => {
+                    if let Some(outcome) = self.bridge.as_mut().map(|bridge| bridge.attach(socket)) {
+                        self.follow(outcome);
+                    }
+                }
                 News::Stop => self.stop(Signal::SIGTERM),
                 News::Kill => {
                     self.tell_status(128 + 9);
@@ -427,10 +432,17 @@ impl Monitor {
     }
 
     fn tend_bridge(&mut self) {
-        let Some(bridge) = &mut self.bridge else { return };
-        let outcome = bridge.tend();
+        if let Some(outcome) = self.bridge.as_mut().map(Bridge::tend) {
+            self.follow(outcome);
+        }
+    }
+
+    /// Does what follows from what a bridge did.
+    fn follow(&mut self, outcome: Outcome) {
+        let Some(bridge) = &self.bridge else { return };
         self.usage.bridge.store(bridge.pid().unwrap_or(0), Ordering::Relaxed);
         self.usage.frames.store(bridge.frames(), Ordering::Relaxed);
+        self.usage.copied_frames.store(bridge.copied(), Ordering::Relaxed);
         for (permission, what) in outcome.denied {
             self.shared.account.deny(&permission, &what);
         }
@@ -529,7 +541,11 @@ fn start_block(
         uid: config.ids.0,
         gid: config.ids.1,
         permissions: permission_bits(&config.permissions),
-        display: u32::from(config.display.is_some()),
+        display: match config.display.as_ref().map(|how| &how.session) {
+            None => display::NONE,
+            Some(Session::Nowhere) => display::WAITING,
+            Some(_) => display::SESSION,
+        },
         stdio,
         cpus: config.limits.cpus.unwrap_or(u32::MAX).min(host::processors()).max(1),
         window: window.map(u32::from),

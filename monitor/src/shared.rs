@@ -35,6 +35,8 @@ pub enum News {
     Message(String),
     /// The permissions changed: [`postern_abi::boot::permission`] bits.
     Permissions(u32),
+    /// The windows are to be shown by the compositor behind this socket.
+    Attach(std::path::PathBuf),
     /// Somebody asked the app to end.
     Stop,
     /// Somebody asked for the end of the app.

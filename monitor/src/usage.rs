@@ -21,6 +21,8 @@ pub struct Usage {
     pub bridge: AtomicU32,
     /// Frames that the bridge has shown.
     pub frames: AtomicU64,
+    /// Frames of these whose pixels were copied.
+    pub copied_frames: AtomicU64,
     /// When the app started.
     pub begun: Instant,
     /// The same, in seconds since 1970.
@@ -77,6 +79,7 @@ impl Usage {
             weaker: Mutex::new(weaker),
             bridge: AtomicU32::new(0),
             frames: AtomicU64::new(0),
+            copied_frames: AtomicU64::new(0),
             begun: Instant::now(),
             started: crate::account::unix_now(),
             last: Mutex::default(),

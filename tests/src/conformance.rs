@@ -68,7 +68,7 @@ impl Selection {
     ) -> io::Result<Verdict> {
         let mut command = if sandboxed {
             let mut command = rig.command(&rig.postern);
-            command.args(["run", "--no-display", "--id", "conformance", "--"]).arg("/usr/bin/python3");
+            command.args(["run", "--id", "conformance", "--"]).arg("/usr/bin/python3");
             command
         } else {
             rig.command("/usr/bin/python3")

@@ -71,3 +71,23 @@ pub fn pss_kib(pid: u32) -> u64 {
 pub fn pss_of(pids: &[u32]) -> u64 {
     pids.iter().map(|pid| pss_kib(*pid)).sum()
 }
+
+/// Memory of a process that is its alone, in KiB.
+#[must_use]
+pub fn private_kib(pid: u32) -> u64 {
+    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+    let field = |name: &str| -> u64 {
+        let line = rollup.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|rest| rest.split_whitespace().next()).and_then(|n| n.parse().ok()).unwrap_or(0)
+    };
+    field("Private_Clean:") + field("Private_Dirty:")
+}
+
+/// Processor time that a process has used, itself and for the kernel, in units of 1/100 s.
+#[must_use]
+pub fn cpu_ticks(pid: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // After the name, which may hold anything: state is the first field, the times are 12th and 13th.
+    let rest = stat.rsplit(')').next().unwrap_or_default();
+    rest.split_whitespace().skip(11).take(2).filter_map(|n| n.parse::<u64>().ok()).sum()
+}

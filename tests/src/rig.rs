@@ -173,7 +173,7 @@ impl Rig {
         input: Option<&str>,
     ) -> io::Result<Outcome> {
         let mut command = self.limited();
-        command.arg(&self.postern).args(["run", "--no-display", "--grant"]);
+        command.arg(&self.postern).args(["run", "--grant"]);
         command.arg(format!("{}:ro", self.dir.join("bin").display()));
         command.args(options).arg("--").args(argv);
         Self::finish(command, input)

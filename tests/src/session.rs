@@ -8,6 +8,7 @@ use serde_json::Value;
 use std::cell::{Cell, RefCell};
 use std::fs;
 use std::io;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -57,6 +58,13 @@ pub fn wait_for<T>(what: &str, mut ask: impl FnMut() -> io::Result<Option<T>>) -
     }
 }
 
+/// The compositors' sockets in a folder that somebody listens on.
+fn displays(run: &Path) -> io::Result<Vec<String>> {
+    let names = fs::read_dir(run)?.flatten().map(|e| e.file_name().to_string_lossy().into_owned());
+    let is_display = |name: &String| name.starts_with("wayland-") && !name.ends_with(".lock");
+    Ok(names.filter(is_display).filter(|name| UnixStream::connect(run.join(name)).is_ok()).collect())
+}
+
 impl Session {
     /// Starts a session of 1280 × 800 for the rig's user.
     ///
@@ -64,13 +72,14 @@ impl Session {
     /// If the compositor does not come up.
     pub fn start(rig: &Rig) -> io::Result<Self> {
         let run = rig.dir.join("run");
+        let others = displays(&run)?;
         let config = rig.dir.join("sway.conf");
         fs::write(
             &config,
             "output HEADLESS-1 resolution 1280x800\nseat * hide_cursor 0\nfocus_follows_mouse no\n\
              default_border none\nxwayland disable\n",
         )?;
-        let log = fs::File::create(rig.dir.join("sway.log"))?;
+        let log = fs::OpenOptions::new().create(true).append(true).open(rig.dir.join("sway.log"))?;
         let compositor = rig
             .command("sway")
             .arg("-c")
@@ -82,11 +91,11 @@ impl Session {
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()?;
+        let own = format!(".{}.sock", compositor.id());
         let found = wait_for("the compositor", || {
-            let names: Vec<String> =
-                fs::read_dir(&run)?.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
-            let control = names.iter().find(|n| n.starts_with("sway-ipc")).cloned();
-            let display = names.iter().find(|n| n.starts_with("wayland-") && !n.ends_with(".lock")).cloned();
+            let names = fs::read_dir(&run)?.flatten().map(|e| e.file_name().to_string_lossy().into_owned());
+            let control = names.into_iter().find(|n| n.starts_with("sway-ipc") && n.ends_with(&own));
+            let display = displays(&run)?.into_iter().find(|name| !others.contains(name));
             let Some((control, display)) = control.zip(display) else { return Ok(None) };
             // The socket may be there a moment before the compositor answers on it.
             let pointer = Pointer::connect(&run.join(&display), (1280, 800)).ok();
@@ -103,6 +112,27 @@ impl Session {
         })
     }
 
+    /// The name of the compositor's socket.
+    #[must_use]
+    pub fn display(&self) -> &str {
+        &self.display
+    }
+
+    /// The process id of the compositor.
+    #[must_use]
+    pub fn compositor(&self) -> u32 {
+        self.compositor.id()
+    }
+
+    /// Ends the compositor as a crash would.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn crash(&mut self) -> io::Result<()> {
+        self.compositor.kill()?;
+        self.compositor.wait().map(|_| ())
+    }
+
     /// Puts the session into a command's environment.
     pub fn enter<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         command
@@ -112,6 +142,7 @@ impl Session {
             .env("XDG_SESSION_TYPE", "wayland")
             .env("XDG_CURRENT_DESKTOP", "sway")
             .env("GDK_BACKEND", "wayland")
+            .env("QT_QPA_PLATFORM", "wayland")
             .env("LIBGL_ALWAYS_SOFTWARE", "1")
             // What GTK 4 does where there is no GPU path: natively it would emulate a GPU, slowly and with 120 MiB more.
             .env("GSK_RENDERER", "cairo")

@@ -2,6 +2,7 @@
 
 mod abi;
 mod apps;
+mod attach;
 mod bridge;
 mod permit;
 mod ps;
@@ -49,6 +50,14 @@ enum Command {
         /// End it at once
         #[arg(long)]
         kill: bool,
+    },
+    /// Show a running app in this Wayland session: its windows leave the one where they were, if any
+    ///
+    /// The session is that of WAYLAND_DISPLAY and XDG_RUNTIME_DIR. An app outlives its compositor: its windows come back
+    /// by themselves when another one listens on the same socket, and otherwise where this command is used.
+    Attach {
+        /// The app's id, or one run of it as `ps` shows it
+        app: String,
     },
     /// Change a permission of an app, for now and for later
     Permit {
@@ -137,7 +146,7 @@ struct RunArgs {
     /// Run CMD as the app of this id: with its manifest and its private home
     #[arg(long, value_name = "ID", conflicts_with = "app")]
     id: Option<String>,
-    /// No windows
+    /// Show no windows for now: the app runs all the same, and `postern attach` shows them
     #[arg(long)]
     no_display: bool,
     /// Write what it used and asked for to a file when it has ended
@@ -175,6 +184,7 @@ pub fn main(manager: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
         Some(Command::Ps { json }) => done(ps::list(json)),
         Some(Command::Top) => done(ps::top()),
         Some(Command::Stop { app, kill }) => done(ps::stop(&app, kill)),
+        Some(Command::Attach { app }) => done(attach::attach(&app)),
         Some(Command::Permit { app, permission, value }) => done(permit::permit(&app, &permission, &value)),
         Some(Command::Permissions { app, json }) => done(permit::show(&app, json)),
         Some(Command::Reports { json }) => done(reports::list(json)),

@@ -69,8 +69,8 @@ pub fn top() -> anyhow::Result<()> {
         let now = Instant::now();
         if terminal {
             print(format_args!(
-                "\x1b[H\x1b[2J{:24} {:>6} {:>10} {:>5} {:>8} {:>8}",
-                "INSTANCE", "CPU %", "MEMORY", "PROC", "FRAMES", "REFUSED"
+                "\x1b[H\x1b[2J{:24} {:>6} {:>10} {:>5} {:>8} {:>8} {:>8}",
+                "INSTANCE", "CPU %", "MEMORY", "PROC", "FRAMES", "COPIED", "REFUSED"
             ))?;
         }
         for s in &statuses {
@@ -82,11 +82,12 @@ pub fn top() -> anyhow::Result<()> {
             let percent = 100.0 * seconds(s.cpu_us.saturating_sub(before)) / since.as_secs_f64().max(0.001);
             let refused: u64 = s.denied.iter().map(|denied| denied.count).sum();
             print(format_args!(
-                "{:24} {percent:>6.1} {:>10} {:>5} {:>8} {refused:>8}",
+                "{:24} {percent:>6.1} {:>10} {:>5} {:>8} {:>8} {refused:>8}",
                 s.instance,
                 mebibytes(s.pss_bytes),
                 s.processes,
-                s.frames
+                s.frames,
+                s.copied_frames
             ))?;
         }
         if !terminal {

@@ -3,7 +3,7 @@
 use super::{RunArgs, endpoints, grants};
 use crate::library::{Surroundings, find_app};
 use anyhow::{Context as _, bail};
-use postern_monitor::config::{Config, Display};
+use postern_monitor::config::{Config, Display, Session};
 use postern_monitor::files::Mounts;
 use postern_monitor::manifest::{FileGrant, Manifest, ManifestError, NetworkMode};
 use postern_monitor::{image, paths};
@@ -182,39 +182,54 @@ fn working_directory(wanted: Option<&Path>, mounts: &Mounts, home: &Path) -> any
     Ok(seen.unwrap_or_else(|| home.to_owned()))
 }
 
-/// Whether there is a session to show windows in.
+/// Whether the app has a display, and which session shows it.
 fn display(
     args: &RunArgs,
     id: &str,
     manifest: &Manifest,
     has_windows: bool,
 ) -> anyhow::Result<Option<Display>> {
-    if args.no_display {
-        return Ok(None);
-    }
-    match session() {
-        Ok(()) => Ok(Some(Display {
-            app_id: has_windows.then(|| id.to_owned()),
-            title_prefix: manifest.title_prefix.clone(),
-            border: manifest.border.clone(),
-        })),
-        // A program for the terminal needs none.
-        Err(_) if !has_windows => Ok(None),
-        Err(reason) => bail!("{id} cannot show its windows: {reason}"),
-    }
+    let session = if args.no_display {
+        Session::Nowhere
+    } else {
+        match session() {
+            Ok(session) => session,
+            // A program for the terminal needs none.
+            Err(_) if !has_windows => return Ok(None),
+            Err(reason) => bail!(
+                "{id} cannot show its windows: {reason} (with --no-display it runs all the same, and postern attach {id} \
+                 shows them later)"
+            ),
+        }
+    };
+    Ok(Some(Display {
+        app_id: has_windows.then(|| id.to_owned()),
+        title_prefix: manifest.title_prefix.clone(),
+        border: manifest.border.clone(),
+        session,
+    }))
 }
 
-fn session() -> Result<(), String> {
+/// The caller's session.
+fn session() -> Result<Session, String> {
     if std::env::var_os("WAYLAND_SOCKET").is_some() {
-        return Ok(());
+        return Ok(Session::Given);
     }
+    socket().map(Session::At)
+}
+
+/// The socket of the caller's compositor.
+///
+/// # Errors
+/// Why there is none.
+pub fn socket() -> Result<PathBuf, String> {
     let name = std::env::var_os("WAYLAND_DISPLAY").filter(|name| !name.is_empty());
     let name = name.ok_or("there is no Wayland session (WAYLAND_DISPLAY is not set)")?;
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").unwrap_or_default();
     // An absolute name stands by itself.
     let path = Path::new(&runtime).join(name);
     if path.is_absolute() && path.exists() {
-        return Ok(());
+        return Ok(path);
     }
     Err(format!("there is no Wayland session at {}", path.display()))
 }

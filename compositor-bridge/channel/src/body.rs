@@ -122,11 +122,11 @@ body! {
     Pool {
         /// Number of the pool.
         pool: u32,
-        /// Zero.
-        reserved: u32,
+        /// 1 if the display server copies the app's pixels into it, because the app's own file cannot be a pool.
+        copied: u32,
         /// Bytes of the memory file that may be used.
         size: u64,
-    } check |m| m.pool != 0 && m.size > 0 && m.size <= limit::POOL
+    } check |m| m.pool != 0 && m.copied <= 1 && m.size > 0 && m.size <= limit::POOL
 }
 
 body! {

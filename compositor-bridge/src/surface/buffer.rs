@@ -13,6 +13,8 @@ use wayland_client::{Connection, Dispatch, Proxy, QueueHandle, WEnum};
 struct HostPool {
     object: wl_shm_pool::WlShmPool,
     size: u64,
+    /// Its pixels are copies.
+    is_copied: bool,
     /// Device and inode of the memory file: the same number always means the same file.
     file: (u64, u64),
 }
@@ -100,7 +102,9 @@ impl Bridge {
             return Err(malformed("too many pools"));
         }
         let object = self.globals.shm.create_pool(handle.as_fd(), size, &self.queue, ());
-        self.pools.0.insert(pool.pool, HostPool { object, size: pool.size, file });
+        self.pools
+            .0
+            .insert(pool.pool, HostPool { object, size: pool.size, is_copied: pool.copied != 0, file });
         Ok(())
     }
 
@@ -109,6 +113,11 @@ impl Bridge {
         let pool = self.pools.0.remove(&number).ok_or_else(|| malformed("the end of an unknown pool"))?;
         pool.object.destroy();
         Ok(())
+    }
+
+    /// Whether the pixels of a pool are copies.
+    pub fn is_copied(&self, pool: u32) -> bool {
+        self.pools.0.get(&pool).is_some_and(|pool| pool.is_copied)
     }
 
     /// Makes the buffer that a commit attaches.

@@ -105,9 +105,11 @@ impl Bridge {
         if last.role == Role::TOPLEVEL {
             self.update_border(number, &last);
         }
+        let is_copied = self.is_copied(last.pool);
         let Some(surface) = self.surfaces.get_mut(number) else { return false };
         if surface.push(number, &self.globals, &self.queue) {
             self.frames = self.frames.saturating_add(1);
+            self.copied = self.copied.saturating_add(u64::from(is_copied));
         }
         if let Some(shell) = surface.host.as_mut().and_then(super::Host::shell_mut) {
             shell.mapped = true;

@@ -274,7 +274,7 @@ impl FakeApp {
 
     pub fn send_canvas(&self, canvas: &Canvas) {
         let size = u64::try_from(canvas.width * canvas.height * 4).unwrap();
-        let pool = Pool { pool: canvas.pool, reserved: 0, size };
+        let pool = Pool { pool: canvas.pool, copied: 0, size };
         self.send_with(&Message::Pool(pool, &[]), Some(&canvas.file));
     }
 

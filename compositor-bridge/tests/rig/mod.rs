@@ -4,4 +4,5 @@
 
 pub mod fake_app;
 pub mod pointer;
+pub mod random;
 pub mod session;

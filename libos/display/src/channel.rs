@@ -53,9 +53,10 @@ impl<P: Platform> Display<P> {
             Message::Output(output, _) => self.output_changed(output),
             Message::OutputGone(gone, _) => self.output_gone(gone.output),
             Message::Seat(seat, _) => self.seat_changed(platform, seat, handle),
-            Message::Configure(configure, _) => {
+            Message::Configure(mut configure, _) => {
                 // By now a bridge has told of all outputs that there are.
                 self.drop_stale_outputs();
+                self.keep_size(&mut configure);
                 self.configure(&configure);
             }
             Message::Close(close, _) => self.close(close.surface),
@@ -76,6 +77,7 @@ impl<P: Platform> Display<P> {
         if core::mem::take(&mut self.connected) {
             self.out.clear();
             self.release_stale();
+            self.go_on_alone();
         }
     }
 
@@ -96,6 +98,7 @@ impl<P: Platform> Display<P> {
     fn replay(&mut self, platform: &mut P, hello: Hello) {
         self.out.clear();
         self.connected = true;
+        self.alone = false;
         self.send(&Message::Hello(Hello { version: u32::from(VERSION), decorations: 0 }, &[]), None);
         self.set_decorations(hello.decorations != 0);
         self.release_stale();
@@ -128,6 +131,7 @@ impl<P: Platform> Display<P> {
             surface.sent.damage = msg::Rect { x: 0, y: 0, width: commit.width, height: commit.height };
             surface.sent.acked = 0;
             surface.announced = false;
+            surface.reshown = true;
             self.send_commit(number);
         }
         if let Some(cursor) = self.seat.cursor {

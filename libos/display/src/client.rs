@@ -40,7 +40,7 @@ pub const FIRST_SERVER_ID: u32 = 0xff00_0000;
 /// Most objects that the server makes for one client.
 const MAX_SERVER_OBJECTS: u32 = 4096;
 /// Most bytes of events that wait for a client that does not read.
-const MAX_EVENTS: usize = 8 << 20;
+const MAX_EVENTS: usize = 4 << 20;
 
 pub struct Client<F> {
     pub objects: BTreeMap<u32, Object>,
@@ -130,6 +130,7 @@ impl<P: Platform> Display<P> {
             self.destroy_surface(surface);
         }
         self.drop_selections_of(id);
+        self.copies.forget_client(id);
         if let Some(client) = self.clients.remove(&id) {
             for object in client.objects.values() {
                 match &object.kind {

@@ -21,7 +21,11 @@ impl<P: Platform> Display<P> {
         let Some(surface) = self.surfaces.get_mut(&number) else { return Ok(()) };
         let mut pending = core::mem::replace(&mut surface.pending, Pending::new());
         if let Attach::Buffer(object) = pending.attach {
+            let sent = surface.sent;
             pending.attach = self.take_buffer(client, object)?;
+            if let Attach::Taken(_, buffer) = pending.attach {
+                self.note_copy(client, object, buffer, &pending, &sent);
+            }
         }
         if !self.is_synchronised(number) {
             return self.apply(number, pending);
@@ -171,6 +175,9 @@ impl<P: Platform> Display<P> {
             // No bridge has it, so nobody else will release it.
             self.release_attachment(applied.replaced);
         }
+        if !is_mapped && !applied.was_mapped {
+            self.configure_alone(number);
+        }
         match (applied.was_mapped, is_mapped) {
             (false, true) => self.enter_outputs(number),
             (true, false) => self.leave_outputs(number),
@@ -263,7 +270,7 @@ const MAX_ATTACHMENTS: usize = 16_384;
 const HIDDEN_FRAME_MS: u32 = 1000;
 
 /// A surface's size: its buffer, turned and scaled, rounded up.
-fn size_of(commit: &msg::Commit) -> [i32; 2] {
+pub fn size_of(commit: &msg::Commit) -> [i32; 2] {
     let scaled = |pixels: i32| pixels.saturating_add(commit.scale - 1) / commit.scale.max(1);
     let size = [scaled(commit.width), scaled(commit.height)];
     // The odd transforms are turned by 90 or 270 degrees.
@@ -327,7 +334,7 @@ fn merge(earlier: Pending, later: Pending) -> (Pending, Attach) {
 
 /// Damage in buffer pixels, cut to the buffer. Surface damage is scaled; with a viewport or a transform it stands for
 /// the whole buffer.
-fn damage(pending: &Pending, commit: &msg::Commit) -> Rect {
+pub fn damage(pending: &Pending, commit: &msg::Commit) -> Rect {
     let whole = Rect { x: 0, y: 0, width: commit.width, height: commit.height };
     let mut damage = pending.damage;
     if let Some(d) = pending.surface_damage {

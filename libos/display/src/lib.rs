@@ -4,9 +4,10 @@
 //! ([`Display::take_events`]) and messages for the compositor bridge ([`Display::take_channel`]) come out. It does no
 //! I/O, has no threads and no clock. A library OS calls it inline from the system call by which a client sends.
 //!
-//! Modules: [`wire`] bytes; `object` what client ids name; `shm`, `surface`, `subsurface` and `commit` pixels; `shell`
+//! Modules: [`wire`] bytes; `object` what client ids name; `shm`, `surface`, `subsurface` and `commit` pixels, `copies` those that
+//! cannot be shared; `shell`
 //! windows; `seat` input; `selection` copy and paste; `output` and `extras` the small protocols; `dispatch` request by
-//! request; `channel` the bridge's end.
+//! request; `channel` the bridge's end; `alone` what happens without one.
 //!
 //! A client that breaks the protocol gets `wl_display.error` and is disconnected; the other clients go on.
 #![no_std]
@@ -15,9 +16,11 @@
 
 extern crate alloc;
 
+mod alone;
 mod channel;
 mod client;
 mod commit;
+mod copies;
 mod decoration;
 mod dispatch;
 mod extras;
@@ -36,6 +39,7 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use client::Client;
 pub use client::{ClientError, ClientId};
+pub use copies::Copy;
 use postern_channel as msg;
 
 /// What the library OS lends to the display server.
@@ -48,6 +52,17 @@ pub trait Platform {
     /// The host memory behind a file that a client offers as a pool, and its present size in bytes. `None` if it
     /// cannot leave the family.
     fn pool_memory(&mut self, file: &Self::File) -> Option<(Self::Handle, u64)>;
+    /// A memory file of `size` bytes of our own for the pixels of a file that cannot leave the family; `known` is the one
+    /// that was made before, to be made larger. `None` if the file is shorter, or has no bytes that stay.
+    fn copied_memory(
+        &mut self,
+        file: &Self::File,
+        size: u64,
+        known: Option<&Self::Handle>,
+    ) -> Option<Self::Handle> {
+        let _ = (file, size, known);
+        None
+    }
     /// A read-only file of an app that shows `size` bytes of a handle: the keymap.
     fn file_from_handle(&mut self, handle: &Self::Handle, size: u32) -> Option<Self::File>;
     /// Writes to a file that an app gave for pasting, in the background. `last`: and drops it.
@@ -65,6 +80,9 @@ pub struct Outgoing<H> {
     pub handle: Option<H>,
 }
 
+/// Messages that may wait for the bridge before clients are held up.
+const CONGESTED: usize = 1024;
+
 /// The display server of one family.
 pub struct Display<P: Platform> {
     clients: BTreeMap<ClientId, Client<P::File>>,
@@ -73,6 +91,7 @@ pub struct Display<P: Platform> {
     pools: BTreeMap<u32, shm::Pool<P::File, P::Handle>>,
     /// Buffer attachments that the bridge may still read: number → who to tell.
     attachments: BTreeMap<u32, shm::Attachment>,
+    copies: copies::Copies,
     outputs: BTreeMap<u32, msg::Output>,
     /// Outputs that a former bridge told of and the present one has not (yet).
     stale_outputs: BTreeSet<u32>,
@@ -88,6 +107,8 @@ pub struct Display<P: Platform> {
     /// Whether the compositor can draw decorations.
     server_decorations: bool,
     connected: bool,
+    /// No bridge is there and clients go on without.
+    alone: bool,
     now_ms: u32,
     /// What the host's clock is ahead of the caller's, in milliseconds.
     clock_offset: u32,
@@ -111,6 +132,7 @@ impl<P: Platform> Display<P> {
             surfaces: BTreeMap::new(),
             pools: BTreeMap::new(),
             attachments: BTreeMap::new(),
+            copies: copies::Copies::default(),
             outputs: BTreeMap::new(),
             stale_outputs: BTreeSet::new(),
             seat: seat::Seat::default(),
@@ -124,6 +146,7 @@ impl<P: Platform> Display<P> {
             next_serial: 1,
             server_decorations: false,
             connected: false,
+            alone: false,
             now_ms: 0,
             clock_offset: 0,
             frames: 0,
@@ -140,6 +163,12 @@ impl<P: Platform> Display<P> {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.connected
+    }
+
+    /// Whether so much waits for the bridge that clients are not to be heard before it took some of it.
+    #[must_use]
+    pub fn is_congested(&self) -> bool {
+        self.out.len() >= CONGESTED
     }
 
     /// A number that is not in use, from a counter that may wrap.

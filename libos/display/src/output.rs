@@ -13,6 +13,7 @@ impl<P: Platform> Display<P> {
         if is_new {
             self.announce_global(crate::globals::output_name(output.output), "wl_output", 4);
         }
+        self.drop_stand_in(output.output);
         self.describe_outputs(output.output);
         let mapped: Vec<u32> = self.surfaces.iter().filter(|(_, s)| s.mapped).map(|(n, _)| *n).collect();
         for number in mapped {

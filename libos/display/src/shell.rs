@@ -260,6 +260,9 @@ impl<P: Platform> Display<P> {
         }
         if resend && self.surfaces.get(&number).is_some_and(|s| s.announced) {
             self.send_commit(number);
+            if (9..=12).contains(&opcode) {
+                self.configure_alone(number);
+            }
         }
         Ok(())
     }

@@ -21,6 +21,8 @@ pub struct Pool<F, H> {
     pub file: F,
     pub handle: H,
     pub size: u64,
+    /// The handle is of a memory file of ours, into which the file's pixels are copied.
+    pub is_copied: bool,
     /// The pool object, its buffers, and the surfaces that show one of them.
     pub references: u32,
 }
@@ -56,12 +58,16 @@ impl<P: Platform> Display<P> {
         if self.pools.len() >= limit::POOLS || own >= limit::POOLS / 2 {
             return fault(object, error::INVALID_FD, "too many pools");
         }
-        let Some((handle, _)) = platform.pool_memory(&file).filter(|(_, actual)| *actual >= size) else {
+        let memory = match platform.pool_memory(&file) {
+            Some((handle, actual)) => (actual >= size).then_some((handle, false)),
+            None => platform.copied_memory(&file, size, None).map(|handle| (handle, true)),
+        };
+        let Some((handle, is_copied)) = memory else {
             return fault(object, error::INVALID_FD, "no memory file, or one smaller than the pool");
         };
         let number = Self::fresh(&mut self.next_pool, &self.pools);
         self.create(id, new, Kind::ShmPool(number), 1)?;
-        self.pools.insert(number, Pool { client: id, file, handle, size, references: 1 });
+        self.pools.insert(number, Pool { client: id, file, handle, size, is_copied, references: 1 });
         self.send_pool(number);
         Ok(())
     }
@@ -84,8 +90,12 @@ impl<P: Platform> Display<P> {
             2 => {
                 let size = u64::try_from(r.i32()?).unwrap_or(0);
                 let Some(pool) = self.pools.get_mut(&number) else { return Ok(()) };
-                let actual = platform.pool_memory(&pool.file).map_or(0, |(_, actual)| actual);
-                if size < pool.size || size > actual {
+                let is_there = if pool.is_copied {
+                    platform.copied_memory(&pool.file, size, Some(&pool.handle)).is_some()
+                } else {
+                    platform.pool_memory(&pool.file).is_some_and(|(_, actual)| actual >= size)
+                };
+                if size < pool.size || !is_there {
                     return fault(
                         object,
                         error::INVALID_FD,
@@ -134,6 +144,7 @@ impl<P: Platform> Display<P> {
     /// wl_buffer.destroy.
     pub(crate) fn destroy_buffer(&mut self, id: ClientId, object: u32, pool: u32) {
         self.destroy(id, object);
+        self.copies.forget(id, object);
         for attachment in self.attachments.values_mut() {
             if attachment.client == id && attachment.buffer == object {
                 attachment.buffer = 0;
@@ -150,7 +161,7 @@ impl<P: Platform> Display<P> {
 
     pub(crate) fn send_pool(&mut self, number: u32) {
         if let Some(pool) = self.pools.get(&number) {
-            let body = msg::Pool { pool: number, reserved: 0, size: pool.size };
+            let body = msg::Pool { pool: number, copied: u32::from(pool.is_copied), size: pool.size };
             let handle = pool.handle.clone();
             self.send(&Message::Pool(body, &[]), Some(handle));
         }

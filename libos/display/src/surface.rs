@@ -116,6 +116,8 @@ pub struct Surface {
     pub announced: bool,
     pub mapped: bool,
     pub configured: bool,
+    /// Told to a new bridge, which has not configured it yet.
+    pub reshown: bool,
     pub title: Vec<u8>,
     pub app_id: Vec<u8>,
     pub entered: Vec<u32>,
@@ -145,6 +147,7 @@ impl Surface {
             announced: false,
             mapped: false,
             configured: false,
+            reshown: false,
             title: Vec::new(),
             app_id: Vec::new(),
             entered: Vec::new(),

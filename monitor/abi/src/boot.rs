@@ -45,7 +45,7 @@ pub struct Boot {
     pub gid: u32,
     /// [`permission`] bits at start.
     pub permissions: u32,
-    /// 1 if [`crate::layout::handle::DISPLAY`] is a display channel.
+    /// Whether [`crate::layout::handle::DISPLAY`] is a display channel: a [`display`] value.
     pub display: u32,
     /// What each standard stream is: a [`stdio`] value.
     pub stdio: [u32; 3],
@@ -92,6 +92,16 @@ pub mod stdio {
     pub const FILE: u32 = 3;
     /// `/dev/null` or another device.
     pub const DEVICE: u32 = 4;
+}
+
+/// What [`Boot::display`] says.
+pub mod display {
+    /// There is no display.
+    pub const NONE: u32 = 0;
+    /// There is, and a compositor to show it: a bridge greets soon.
+    pub const SESSION: u32 = 1;
+    /// There is, and nobody shows it yet: a bridge may greet at any time, or never.
+    pub const WAITING: u32 = 2;
 }
 
 /// Bits of [`Boot::permissions`].

@@ -142,6 +142,14 @@ impl Client {
         self.ask(&Request::Kill).map(|_| ())
     }
 
+    /// Shows the app's windows by the compositor behind `socket` from now on.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] if there is no compositor or the app has no display; others if it could not be asked.
+    pub fn attach(&mut self, socket: &Path) -> Result<(), ClientError> {
+        self.ask(&Request::Attach { socket: socket.to_owned() }).map(|_| ())
+    }
+
     /// Changes a permission of the running app and says when it gets it.
     ///
     /// # Errors

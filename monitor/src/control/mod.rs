@@ -12,6 +12,7 @@ pub use client::{Client, ClientError, Running, running};
 use crate::permission::{Effect, Permissions};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// Longest line of the protocol, in bytes.
 pub const MAX_LINE: usize = 1 << 20;
@@ -36,6 +37,11 @@ pub enum Request {
         permission: String,
         /// Its new value.
         value: String,
+    },
+    /// Show the windows by another compositor from now on. Answer: [`Reply::Done`], once it is known that one listens.
+    Attach {
+        /// Absolute path of the compositor's socket.
+        socket: PathBuf,
     },
     /// Send the status every so many milliseconds (at least 100) until the client hangs up.
     Subscribe {
@@ -103,6 +109,8 @@ pub struct Status {
     pub downcalls: BTreeMap<String, u64>,
     /// Frames shown since the start.
     pub frames: u64,
+    /// Frames of these whose pixels had to be copied, because the compositor cannot map the app's own memory.
+    pub copied_frames: u64,
     /// What was refused for lack of a permission.
     pub denied: Vec<Denied>,
     /// System calls and options that the app asked for and that are not there, by name.

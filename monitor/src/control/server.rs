@@ -125,11 +125,28 @@ fn answer(shared: &Shared, usage: &Usage, request: Request) -> Reply {
             Reply::Status(Box::new(status(shared, usage, memory)))
         }
         Request::Stop | Request::Kill => Reply::Done,
+        Request::Attach { socket } => attach(shared, socket),
         Request::Permit { permission, value } => match shared.permit(&permission, &value) {
             Ok(effect) => Reply::Permitted(effect),
             Err(error) => Reply::Error(error.to_string()),
         },
     }
+}
+
+/// Has the windows shown by the compositor behind `socket`.
+fn attach(shared: &Shared, socket: PathBuf) -> Reply {
+    if !shared.display {
+        return Reply::Error(format!("{} was started without a display", shared.name));
+    }
+    // Not a mistake that should cost the app the session it is shown in.
+    if !socket.is_absolute() {
+        return Reply::Error(format!("{} is not an absolute path", socket.display()));
+    }
+    if let Err(error) = UnixStream::connect(&socket) {
+        return Reply::Error(format!("there is no Wayland session at {}: {error}", socket.display()));
+    }
+    shared.mailbox.tell(News::Attach(socket));
+    Reply::Done
 }
 
 /// The state of the app now.
@@ -164,6 +181,7 @@ pub fn status(shared: &Shared, usage: &Usage, memory: bool) -> Status {
         network: shared.network.traffic(),
         downcalls: shared.account.calls(),
         frames: usage.frames.load(Ordering::Relaxed),
+        copied_frames: usage.copied_frames.load(Ordering::Relaxed),
         denied: shared.account.denied(),
         unsupported: shared.account.unsupported_list(),
         permissions: shared.permissions(),

@@ -52,11 +52,7 @@ fn soak() -> io::Result<bool> {
     let rig = Rig::new()?;
     let script = rig.script("soak", &[])?;
     let grant = format!("{}:ro", rig.dir.join("bin").display());
-    let mut app = Running::start(
-        &rig,
-        &["--no-display", "--grant", &grant],
-        &["/bin/bash", &script, &seconds.to_string()],
-    )?;
+    let mut app = Running::start(&rig, &["--grant", &grant], &["/bin/bash", &script, &seconds.to_string()])?;
     let (keeper, monitor) = (app.pid_of("keeper_pid")?, app.pid_of("pid")?);
     let mut seen = Vec::new();
     for part in 1..PARTS {

@@ -1,12 +1,14 @@
 //! A scripted client and a scripted bridge around the display server.
 #![allow(dead_code, reason = "not every test file uses all of it")]
 
+pub mod checker;
+
 use postern_channel::{self as msg, Message};
 use postern_display::wire::Writer;
 use postern_display::{ClientError, ClientId, Display, Platform};
 use std::collections::VecDeque;
 
-/// A platform whose files are numbers and whose every file can be a pool of 1 MiB.
+/// A platform whose files are numbers. Each can be a pool of 1 MiB: those below 90 as they are, those up to 98 as a copy.
 #[derive(Default)]
 pub struct Mock {
     pub written: Vec<(u32, Vec<u8>, bool)>,
@@ -17,7 +19,11 @@ impl Platform for Mock {
     type Handle = u32;
 
     fn pool_memory(&mut self, file: &u32) -> Option<(u32, u64)> {
-        (*file != 99).then_some((*file, 1 << 20))
+        (*file < 90).then_some((*file, 1 << 20))
+    }
+
+    fn copied_memory(&mut self, file: &u32, size: u64, known: Option<&u32>) -> Option<u32> {
+        (*file != 99 && size <= 1 << 20).then(|| known.copied().unwrap_or(file + 2000))
     }
 
     fn file_from_handle(&mut self, handle: &u32, _size: u32) -> Option<u32> {

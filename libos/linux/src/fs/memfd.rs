@@ -40,6 +40,9 @@ const KEEP_SIZE: u32 = 1;
 
 struct State {
     size: u64,
+    /// Bytes of the host's file. More than `size` after it was cut short while it was a pool of pixels outside: the
+    /// bridge seals those against shrinking. What is beyond `size` is zero.
+    reserved: u64,
     seals: u32,
     mode: u32,
     owner: [u32; 2],
@@ -97,10 +100,31 @@ impl MemoryFile {
         let count = stream::write_at(&self.handle, source, at, limit)?;
         let now = time_of_day();
         let mut state = self.state.lock();
-        state.size = state.size.max(at.saturating_add(count as u64));
+        let end = at.saturating_add(count as u64);
+        state.size = state.size.max(end);
+        state.reserved = state.reserved.max(end);
         state.mtime = now;
         state.ctime = now;
         Ok(count)
+    }
+
+    /// Sets the length, also where the host's file must not shrink any more: then it only reads as if it were shorter.
+    fn set_length(&self, state: &mut State, len: u64) -> Result<()> {
+        const ZERO: u32 = PUNCH_HOLE | KEEP_SIZE;
+        if len >= state.reserved || len < state.size {
+            match self.handle.resize(len) {
+                Ok(()) => state.reserved = len,
+                Err(Errno::EPERM) if len < state.reserved => {
+                    self.handle.allocate(ZERO, len, state.reserved - len)?;
+                }
+                Err(error) => return Err(error),
+            }
+        } else if len > state.size {
+            // A mapping may have been written through meanwhile.
+            self.handle.allocate(ZERO, state.size, len - state.size)?;
+        }
+        state.size = len;
+        Ok(())
     }
 
     /// The seals, for F_GET_SEALS.
@@ -187,17 +211,13 @@ impl FileOps for MemoryFile {
     }
 
     fn truncate(&self, len: u64) -> Result<()> {
-        {
-            let state = self.state.lock();
-            if (len < state.size && state.seals & seal::SHRINK != 0)
-                || (len > state.size && state.seals & seal::GROW != 0)
-            {
-                return Err(Errno::EPERM);
-            }
-        }
-        self.handle.resize(len)?;
         let mut state = self.state.lock();
-        state.size = len;
+        if (len < state.size && state.seals & seal::SHRINK != 0)
+            || (len > state.size && state.seals & seal::GROW != 0)
+        {
+            return Err(Errno::EPERM);
+        }
+        self.set_length(&mut state, len)?;
         state.mtime = time_of_day();
         Ok(())
     }
@@ -222,8 +242,7 @@ impl FileOps for MemoryFile {
         }
         // Only the length counts: committing memory that may never be touched helps nobody.
         if mode == 0 && end > size {
-            self.handle.resize(end)?;
-            self.state.lock().size = end;
+            self.set_length(&mut self.state.lock(), end)?;
         }
         Ok(())
     }
@@ -346,6 +365,7 @@ pub fn memfd_create(call: &mut Call<'_>) -> Result<u64> {
         dev: mount.dev,
         state: Mutex::new(State {
             size: 0,
+            reserved: 0,
             seals: if !sealable {
                 seal::SEAL
             } else if no_exec {

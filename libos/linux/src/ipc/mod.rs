@@ -5,6 +5,7 @@
 
 pub mod clipboard;
 pub mod console;
+mod copies;
 pub mod deadline;
 pub mod epoll;
 pub mod eventfd;
@@ -78,10 +79,10 @@ pub fn time_of_day() -> [i64; 2] {
 /// `EMFILE`.
 pub fn init(boot: &postern_abi::boot::Boot, process: &Arc<Process>) -> Result<()> {
     poller::init(boot.permissions);
-    if boot.display == 1
+    if boot.display != postern_abi::boot::display::NONE
         && let Some(channel) = Handle::initial(DISPLAY)
     {
-        wayland::init(channel);
+        wayland::init(channel, boot.display == postern_abi::boot::display::WAITING);
         unix::publish_display(boot.uid, process);
     }
     console::init(boot, process)

@@ -9,7 +9,7 @@ use super::poller;
 use super::unix::conduit::{Attachment, Conduit};
 use crate::fs::{OpenFile, Poll, memfd};
 use crate::io::Source;
-use crate::ipc::clipboard;
+use crate::ipc::{clipboard, copies};
 use crate::task::Thread;
 use crate::wait::{self, Notify, WaitQueue};
 use crate::{Errno, Mutex, Once, Result};
@@ -23,7 +23,9 @@ use postern_pal::clock;
 use postern_pal::handle::Handle;
 
 /// Most bytes of events that wait for a client before it counts as dead.
-const MAX_EVENTS: usize = 8 << 20;
+const MAX_EVENTS: usize = 4 << 20;
+/// Most clients at one time: the largest programs have a dozen connections.
+const MAX_CLIENTS: usize = 256;
 /// How long a client that connects waits for a bridge, in nanoseconds.
 const GREETING: u64 = 5_000_000_000;
 
@@ -42,6 +44,15 @@ impl Platform for Lent {
 
     fn pool_memory(&mut self, file: &Self::File) -> Option<(Self::Handle, u64)> {
         memfd::handle(file)
+    }
+
+    fn copied_memory(
+        &mut self,
+        file: &Self::File,
+        size: u64,
+        known: Option<&Self::Handle>,
+    ) -> Option<Self::Handle> {
+        copies::memory(file, size, known)
     }
 
     fn file_from_handle(&mut self, handle: &Self::Handle, size: u32) -> Option<Self::File> {
@@ -75,6 +86,8 @@ static DESCRIBED: WaitQueue = WaitQueue::new();
 static IS_DESCRIBED: AtomicBool = AtomicBool::new(false);
 /// Whether the first bridge was said hello to.
 static HAS_GREETED: AtomicBool = AtomicBool::new(false);
+/// Whether clients have to wait until the bridge has taken some of what waits for it.
+static IS_CONGESTED: AtomicBool = AtomicBool::new(false);
 /// When the poller has to look at the display, in monotonic nanoseconds; `u64::MAX` = not at all.
 static DEADLINE: AtomicU64 = AtomicU64::new(u64::MAX);
 static READER: Once<(Arc<WaitQueue>, Arc<ChannelReader>)> = Once::new();
@@ -135,6 +148,11 @@ fn with_core<R>(f: impl FnOnce(&mut Core, u32) -> R) -> Option<R> {
         let mut core = core.lock();
         let result = f(&mut core, milliseconds(now));
         core.settle();
+        let is_congested = core.display.is_congested();
+        if IS_CONGESTED.swap(is_congested, Ordering::SeqCst) && !is_congested {
+            // Every one may have been told to wait.
+            core.clients.values().for_each(|client| client.wake_reader(Poll::OUT | Poll::WRNORM));
+        }
         (result, core::mem::take(&mut core.lent), core.display.next_timeout())
     };
     let deadline = timeout.map_or(u64::MAX, |ms| now.saturating_add(u64::from(ms) * 1_000_000));
@@ -217,8 +235,9 @@ fn greet(core: &mut Core) {
     }
 }
 
-/// Starts the display server with this channel to a bridge.
-pub(super) fn init(channel: Handle) {
+/// Starts the display server with this channel to a bridge. `waits`: no session shows it yet, so that apps need not wait
+/// for a bridge either.
+pub(super) fn init(channel: Handle, waits: bool) {
     let core = Core {
         display: Display::new(),
         lent: Lent::default(),
@@ -227,6 +246,10 @@ pub(super) fn init(channel: Handle) {
         buffer: alloc::vec![0; MAX_MESSAGE],
     };
     let _ = CORE.set(Mutex::new(core));
+    if waits {
+        with_core(|core, _| core.display.go_on_alone());
+        IS_DESCRIBED.store(true, Ordering::Release);
+    }
     let reader = Arc::new(ChannelReader);
     let queue = Arc::new(WaitQueue::new());
     let weak: Weak<ChannelReader> = Arc::downgrade(&reader);
@@ -240,7 +263,12 @@ pub(super) fn init(channel: Handle) {
 /// everything again.
 pub(super) fn replace_channel(channel: Handle) {
     let channel = Arc::new(channel);
-    let old = CORE.get().and_then(|core| core.lock().channel.replace(channel.clone()));
+    let old = with_core(|core, _| {
+        // What waits is for the bridge that is gone.
+        core.display.bridge_lost();
+        core.channel.replace(channel.clone())
+    });
+    let old = old.flatten();
     if let Some(old) = old {
         poller::forget(&old);
     }
@@ -280,39 +308,58 @@ pub fn connect(thread: &Thread, events: &Arc<Conduit>) -> Result<DisplayClient> 
         let deadline = Some(clock::now().saturating_add(GREETING));
         let described = || IS_DESCRIBED.load(Ordering::Acquire).then_some(Ok(()));
         match wait::block(thread, &[&DESCRIBED], deadline, described) {
-            // Without a session an app may still do what it does without windows.
-            Ok(()) | Err(Errno::ETIMEDOUT) => {}
+            Ok(()) => {}
+            // The session is there but no bridge: the app goes on, and is shown when one comes.
+            Err(Errno::ETIMEDOUT) => {
+                with_core(|core, _| core.display.go_on_alone());
+                IS_DESCRIBED.store(true, Ordering::Release);
+            }
             Err(error) => return Err(error),
         }
     }
     events.set_limit(MAX_EVENTS);
     let id = with_core(|core, _| {
+        if core.clients.len() >= MAX_CLIENTS {
+            return None;
+        }
         let id = core.display.connect();
         core.clients.insert(id.0, events.clone());
-        id
+        Some(id)
     });
-    Ok(DisplayClient { id: id.ok_or(Errno::ECONNREFUSED)?, events: events.clone() })
+    Ok(DisplayClient { id: id.flatten().ok_or(Errno::ECONNREFUSED)?, events: events.clone() })
 }
 
 impl DisplayClient {
-    /// Runs the requests in `bytes`, with the files that came with them.
+    /// Whether a send would do something now.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        !IS_CONGESTED.load(Ordering::SeqCst)
+    }
+
+    /// Runs the requests in `bytes`, with the files that came with them. `None` = not now: the bridge has too much to
+    /// take already.
     ///
     /// # Errors
     /// `EPIPE` when the client has been disconnected.
-    pub fn send(&self, bytes: &[u8], files: Vec<Arc<OpenFile>>) -> Result<()> {
-        let mut files: VecDeque<Arc<OpenFile>> = files.into();
+    pub fn send(&self, thread: &Thread, bytes: &[u8], files: &mut Vec<Arc<OpenFile>>) -> Option<Result<()>> {
         with_core(|core, now| {
             if !core.clients.contains_key(&self.id.0) {
-                return Err(Errno::EPIPE);
+                return Some(Err(Errno::EPIPE));
             }
-            if core.display.receive(&mut core.lent, self.id, bytes, &mut files, now).is_err() {
+            if core.display.is_congested() {
+                return None;
+            }
+            let mut files: VecDeque<Arc<OpenFile>> = core::mem::take(files).into();
+            let received = core.display.receive(&mut core.lent, self.id, bytes, &mut files, now);
+            copies::copy(thread, core.display.take_copies());
+            if received.is_err() {
                 // The error event for it goes first.
                 core.settle();
                 core.drop_client(self.id);
             }
-            Ok(())
+            Some(Ok(()))
         })
-        .unwrap_or(Err(Errno::EPIPE))
+        .unwrap_or(Some(Err(Errno::EPIPE)))
     }
 
     /// The client's socket is closed: its windows vanish.

@@ -1,8 +1,9 @@
 //! `make bench`: what things cost natively, under bubblewrap and under Postern, measured in one run. Prints Markdown.
-//! With an argument only one table: `small`, `programs` or `apps`.
+//! With an argument only one table: `small`, `programs`, `apps` or `display`.
 #![forbid(unsafe_code)]
 
 mod apps;
+mod display;
 mod programs;
 mod small;
 mod ways;
@@ -22,6 +23,9 @@ fn main() -> ExitCode {
         }
         if wanted("apps") {
             apps::table(&rig)?;
+        }
+        if wanted("display") {
+            display::table(&rig)?;
         }
         Ok(())
     });

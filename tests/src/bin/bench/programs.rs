@@ -66,7 +66,7 @@ fn over_a_granted_port(rig: &Rig, script: &str) -> io::Result<()> {
     let mut values = Measured::new();
     for _ in 0..ROUNDS {
         for (index, way) in WAYS.into_iter().enumerate() {
-            let mut words = prefix(rig, way, false);
+            let mut words = prefix(rig, way);
             let more: &[&str] = match way {
                 Way::Native => &[],
                 Way::Bwrap => &["--share-net"],

@@ -23,7 +23,7 @@ pub enum Way {
 pub const WAYS: [Way; 3] = [Way::Native, Way::Bwrap, Way::Postern];
 
 /// The words before a command.
-pub fn prefix(rig: &Rig, way: Way, display: bool) -> Vec<String> {
+pub fn prefix(rig: &Rig, way: Way) -> Vec<String> {
     let words: Vec<String> = match way {
         Way::Native => vec![],
         Way::Bwrap => {
@@ -41,12 +41,7 @@ pub fn prefix(rig: &Rig, way: Way, display: bool) -> Vec<String> {
         Way::Postern => {
             let grant = format!("{}:ro", rig.dir.join("bin").display());
             let postern = rig.postern.to_string_lossy().into_owned();
-            let mut words = vec![postern, "run".to_owned(), "--grant".to_owned(), grant];
-            if !display {
-                words.push("--no-display".to_owned());
-            }
-            words.push("--".to_owned());
-            words
+            vec![postern, "run".to_owned(), "--grant".to_owned(), grant, "--".to_owned()]
         }
     };
     words
@@ -54,7 +49,7 @@ pub fn prefix(rig: &Rig, way: Way, display: bool) -> Vec<String> {
 
 /// Runs a command once. Returns the seconds it took and what it printed.
 pub fn run(rig: &Rig, way: Way, argv: &[&str]) -> io::Result<(f64, String)> {
-    let mut words = prefix(rig, way, false);
+    let mut words = prefix(rig, way);
     words.extend(argv.iter().map(|w| (*w).to_owned()));
     let (program, args) = words.split_first().ok_or_else(|| io::Error::other("no command"))?;
     let start = Instant::now();

@@ -473,6 +473,11 @@ impl Conduit {
         self.wake_writer(Vec::new(), Poll::empty());
     }
 
+    /// Wakes who waits on the receiving socket, for another reason than what is in here.
+    pub fn wake_reader(&self, events: Poll) {
+        self.reader.wake_for(events);
+    }
+
     /// The reader takes no more; what is held stays readable.
     pub fn refuse(&self) {
         let waiting = {

@@ -568,7 +568,7 @@ impl SocketOps for UnixSocket {
             if rx.urgent {
                 ready |= Poll::PRI;
             }
-            if tx.writable {
+            if tx.writable && self.display.get().is_none_or(DisplayClient::has_room) {
                 ready |= WRITE;
             }
             return ready;

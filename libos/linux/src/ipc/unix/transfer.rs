@@ -6,6 +6,7 @@ use crate::io::{Sink, Source};
 use crate::ipc::socket::message::sender_credentials;
 use crate::ipc::socket::options::so;
 use crate::ipc::socket::{Incoming, Outgoing, Receive, kind, msg};
+use crate::ipc::wayland::DisplayClient;
 use crate::task::Thread;
 use crate::wait;
 use crate::{Errno, Result};
@@ -41,16 +42,7 @@ impl UnixSocket {
             return if view.ended || view.refused { Err(Errno::EPIPE) } else { Ok(0) };
         }
         if let Some(display) = self.display.get() {
-            let mut done = 0;
-            while source.left() > 0 {
-                let bytes = source.take_vec(DISPLAY_CHUNK)?;
-                if bytes.is_empty() {
-                    break;
-                }
-                display.send(&bytes, core::mem::take(&mut attachment.files))?;
-                done += bytes.len();
-            }
-            return Ok(done);
+            return self.send_display(display, thread, source, out);
         }
         let mut done = 0;
         let mut step = || loop {
@@ -75,6 +67,37 @@ impl UnixSocket {
             Err(error) if done == 0 => Err(error),
             _ => Ok(done),
         }
+    }
+
+    /// To the display server: the requests run here and now, unless the bridge is behind with taking what they cause.
+    fn send_display(
+        &self,
+        display: &DisplayClient,
+        thread: &Thread,
+        source: &mut Source<'_>,
+        out: &mut Outgoing<'_>,
+    ) -> Result<usize> {
+        let mut done = 0;
+        while source.left() > 0 {
+            let bytes = source.take_vec(DISPLAY_CHUNK)?;
+            if bytes.is_empty() {
+                break;
+            }
+            let mut step = || display.send(thread, &bytes, &mut out.attachment.files);
+            let result = match step() {
+                Some(result) => result,
+                None if out.nonblocking => Err(Errno::EAGAIN),
+                None => {
+                    wait::block(thread, &[&self.queue], self.options.send_deadline(), step).map_err(timed_out)
+                }
+            };
+            match result {
+                Err(_) if done > 0 => break,
+                Err(error) => return Err(error),
+                Ok(()) => done += bytes.len(),
+            }
+        }
+        Ok(done)
     }
 
     pub(super) fn send_packet(

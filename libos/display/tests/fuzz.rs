@@ -1,0 +1,299 @@
+//! Random requests that are mostly what the protocols say, in any order, with messages of a bridge and its ends between
+//! them: nothing panics, the bridge only hears what it does not end the display for, and what a client leaves behind
+//! when it goes is nothing.
+//!
+//! Runs for POSTERN_DISPLAY_FUZZ_SECONDS (default: 5). The rounds are the same each time; POSTERN_DISPLAY_FUZZ_ROUND runs
+//! one of them.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests end so")]
+
+mod rig;
+
+use postern_channel::{self as msg, Message, ROWS};
+use postern_display::wire::Writer;
+use rig::Rig;
+use rig::checker::{Bridge, Dice};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// Requests of a client in one round.
+const STEPS: u32 = 400;
+
+type Request = Vec<&'static str>;
+
+/// Requests by interface.
+fn interfaces() -> BTreeMap<&'static str, Vec<Request>> {
+    let text = include_str!("rig/interfaces.txt");
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines
+        .map(|line| {
+            let (name, requests) = line.split_once(':').unwrap();
+            (name, requests.split(';').map(|r| r.split_whitespace().collect()).collect())
+        })
+        .collect()
+}
+
+/// A client that knows what objects it has.
+struct Client {
+    objects: BTreeMap<u32, &'static str>,
+    next: u32,
+}
+
+impl Client {
+    fn any(&self, dice: &mut Dice, interface: &str) -> u32 {
+        let fits: Vec<u32> =
+            self.objects.iter().filter(|(_, i)| **i == interface).map(|(id, _)| *id).collect();
+        match dice.roll(200) {
+            0 => dice.roll(40),
+            1 => 0,
+            _ if fits.is_empty() => 0,
+            // Rather the newest: chains of requests come about.
+            _ if dice.roll(2) == 0 => fits[fits.len() - 1],
+            _ => dice.pick(&fits),
+        }
+    }
+
+    /// Writes the arguments. Returns the interfaces of new objects.
+    fn arguments(&mut self, dice: &mut Dice, rig: &mut Rig, request: &Request, mut w: Writer<'_>) {
+        let (next, mut made) = (self.next, Vec::new());
+        for argument in request {
+            w = match argument.split_once(':').unwrap_or((argument, "")) {
+                ("n", interface) => {
+                    made.push((self.next, interface));
+                    self.next += 1;
+                    w.u32(self.next - 1)
+                }
+                ("o", interface) => w.u32(self.any(dice, interface)),
+                (nullable, _) if nullable.starts_with('?') => {
+                    let some = dice.roll(4) != 0;
+                    w.u32(if some { self.any(dice, &nullable[1..]) } else { 0 })
+                }
+                ("i", _) => w.i32(number(dice)),
+                ("u", _) => w.u32(match dice.roll(8) {
+                    0 => number(dice).cast_unsigned(),
+                    _ => dice.roll(12),
+                }),
+                ("s", _) => {
+                    let mut text = vec![b'a'; dice.pick(&[0, 1, 3, 10, 200, 300, 3900])];
+                    if let Some(byte) = text.first_mut() {
+                        *byte = dice.pick(&[b'a', 0xff, 0xc3, b'/', 1]);
+                    }
+                    let mimes: [&[u8]; 3] = [b"text/plain", b"text/plain;charset=utf-8", b"image/png"];
+                    if dice.roll(2) == 0 { w.string(dice.pick(&mimes)) } else { w.string(&text) }
+                }
+                ("h", _) => {
+                    if dice.roll(30) != 0 {
+                        // 90 and above: files that cannot leave the family.
+                        rig.files.push_back(dice.roll(100));
+                    }
+                    w
+                }
+                other => panic!("{other:?}"),
+            };
+        }
+        // One that could not be made ends the client, so that all these exist.
+        for (id, interface) in made {
+            debug_assert!(id >= next);
+            self.objects.insert(id, interface);
+        }
+    }
+}
+
+fn number(dice: &mut Dice) -> i32 {
+    match dice.roll(12) {
+        0 => dice.pick(&[i32::MIN, i32::MAX, -1, 0x8000, 16_384, 16_385, 1 << 20]),
+        1 => 256,
+        2 => 64,
+        3 => 0,
+        4 => -dice.roll(50).cast_signed(),
+        5 => dice.roll(70_000).cast_signed(),
+        _ => dice.roll(70).cast_signed(),
+    }
+}
+
+/// A message as a bridge could send it: numbers that exist, and anything else at random.
+fn host_says(dice: &mut Dice, rig: &mut Rig, bridge: &Bridge) {
+    let surfaces: Vec<u32> = bridge.surfaces.keys().copied().chain([1, 9999]).collect();
+    let surface = dice.pick(&surfaces);
+    match dice.roll(8) {
+        0 | 1 => rig.configure(surface, dice.roll(50)),
+        2 => {
+            let held: Vec<u32> = bridge.held.iter().copied().chain([77]).collect();
+            rig.release(dice.pick(&held));
+        }
+        3 => {
+            let frame = msg::Frame { surface, time: dice.roll(5000), ..Default::default() };
+            rig.bridge_says(&Message::Frame(frame, &[]), None);
+        }
+        4 => rig.output(1 + dice.roll(3)),
+        // Anything that can be decoded.
+        _ => {
+            let row = &ROWS[dice.roll(u32::try_from(ROWS.len()).unwrap()) as usize];
+            let mut bytes = vec![0_u8; 8 + row.body];
+            bytes[..2].copy_from_slice(&row.kind.to_le_bytes());
+            bytes[2..4].copy_from_slice(&msg::VERSION.to_le_bytes());
+            for word in bytes[8..].chunks_exact_mut(4) {
+                let value = match dice.roll(5) {
+                    0 => surface,
+                    1 => number(dice).cast_unsigned(),
+                    _ => dice.roll(6),
+                };
+                word.copy_from_slice(&value.to_le_bytes());
+            }
+            if row.payload > 0 && dice.roll(3) != 0 {
+                bytes.extend(b"text/plain\0image/png\0".iter().take(dice.pick(&[21, 10, 3])));
+            }
+            let len = u32::try_from(bytes.len()).unwrap();
+            bytes[4..8].copy_from_slice(&len.to_le_bytes());
+            let handle = row.handle.then_some(3);
+            // A Hello is followed by the replay, as ever.
+            let _ = rig.display.channel_message(&mut rig.mock, &bytes, handle, dice.roll(9999));
+        }
+    }
+}
+
+fn listen(rig: &mut Rig, bridge: &mut Bridge) {
+    let _ = rig.display.take_copies();
+    while let Some(message) = rig.sent() {
+        bridge.hears(&message);
+    }
+}
+
+/// Binds every global that there is.
+fn greet(rig: &mut Rig, known: &BTreeMap<&'static str, Vec<Request>>, dice: &mut Dice) -> Client {
+    rig.request(1, 1, &[2]);
+    let mut client = Client { objects: BTreeMap::new(), next: 3 };
+    for (object, opcode, body) in rig.events() {
+        if (object, opcode) != (2, 0) {
+            continue;
+        }
+        let word = |at: usize| u32::from_ne_bytes(body[at..at + 4].try_into().unwrap());
+        let len = word(4) as usize;
+        let name = std::str::from_utf8(&body[8..8 + len - 1]).unwrap();
+        let highest = word(8 + len.next_multiple_of(4));
+        let Some((interface, _)) = known.get_key_value(name) else { panic!("{name} is not in the list") };
+        let version = if dice.roll(3) == 0 { 1 + dice.roll(highest) } else { highest };
+        rig.bind(word(0), name, version, client.next);
+        client.objects.insert(client.next, interface);
+        client.next += 1;
+    }
+    client
+}
+
+/// Makes a window, so that most rounds have one.
+fn open(rig: &mut Rig, client: &mut Client) {
+    let find = |client: &Client, interface: &str| {
+        *client.objects.iter().find(|(_, i)| **i == interface).expect("a global").0
+    };
+    let (compositor, base) = (find(client, "wl_compositor"), find(client, "xdg_wm_base"));
+    let at = client.next;
+    rig.request(compositor, 0, &[at]);
+    rig.request(base, 2, &[at + 1, at]);
+    rig.request(at + 1, 1, &[at + 2]);
+    rig.request(at, 6, &[]);
+    for (id, interface) in (at..).zip(["wl_surface", "xdg_surface", "xdg_toplevel"]) {
+        client.objects.insert(id, interface);
+    }
+    client.next += 3;
+}
+
+/// Objects that the server made, and ids that are free again.
+fn hear(rig: &mut Rig, client: &mut Client) {
+    for (object, opcode, body) in rig.events() {
+        if (object, opcode) == (1, 1) {
+            client.objects.remove(&u32::from_ne_bytes(body[..4].try_into().unwrap()));
+        }
+        let offer = match client.objects.get(&object) {
+            Some(&"wl_data_device") => "wl_data_offer",
+            Some(&"zwp_primary_selection_device_v1") => "zwp_primary_selection_offer_v1",
+            _ => continue,
+        };
+        if opcode == 0 {
+            client.objects.insert(u32::from_ne_bytes(body[..4].try_into().unwrap()), offer);
+        }
+    }
+}
+
+/// Returns how many requests were understood.
+fn round(number: u64, known: &BTreeMap<&'static str, Vec<Request>>) -> u32 {
+    let mut dice = Dice(0x9e37_79b9_7f4a_7c15 ^ number << 17);
+    let mut rig = Rig::new();
+    let mut bridge = Bridge::default();
+    rig.output(1);
+    let mut client = greet(&mut rig, known, &mut dice);
+    open(&mut rig, &mut client);
+    rig.hello();
+    let mut good = 0;
+    for _ in 0..STEPS {
+        let ids: Vec<u32> = client.objects.keys().copied().collect();
+        let object =
+            if dice.roll(3) == 0 { ids[ids.len() - 1 - ids.len().min(6) / 2] } else { dice.pick(&ids) };
+        let Some(requests) = known.get(client.objects[&object]) else { continue };
+        let opcode = dice.roll(u32::try_from(requests.len()).unwrap());
+        let request = &requests[opcode as usize];
+        // Most objects stay a while.
+        if request.first() == Some(&"!") && dice.roll(6) != 0 {
+            continue;
+        }
+        let is_end = request.first() == Some(&"!");
+        let mut bytes = Vec::new();
+        let opcode = u16::try_from(opcode).unwrap();
+        let empty = Vec::new();
+        let arguments = if is_end { &empty } else { request };
+        let writer = Writer::new(&mut bytes, object, opcode);
+        client.arguments(&mut dice, &mut rig, arguments, writer);
+        if dice.roll(300) == 0 {
+            let at = dice.roll(u32::try_from(bytes.len()).unwrap()) as usize;
+            bytes[at] ^= 1 << dice.roll(8);
+        }
+        if is_end {
+            client.objects.remove(&object);
+        }
+        if rig.try_send(&bytes).is_err() {
+            break;
+        }
+        good += 1;
+        hear(&mut rig, &mut client);
+        listen(&mut rig, &mut bridge);
+        match dice.roll(16) {
+            0..4 => host_says(&mut dice, &mut rig, &bridge),
+            4 => rig.display.tick(dice.roll(100_000)),
+            5 if dice.roll(20) == 0 => rig.hello(),
+            6 if dice.roll(20) == 0 => rig.display.bridge_lost(),
+            7 if dice.roll(20) == 0 => rig.display.go_on_alone(),
+            _ => {}
+        }
+        listen(&mut rig, &mut bridge);
+    }
+    rig.display.disconnect(rig.client);
+    listen(&mut rig, &mut bridge);
+    rig.hello();
+    listen(&mut rig, &mut bridge);
+    assert!(bridge.pools.is_empty() && bridge.surfaces.is_empty(), "a client that is gone leaves nothing");
+    good
+}
+
+#[test]
+fn random_clients_harm_nobody() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let known = interfaces();
+    if let Some(one) = number("POSTERN_DISPLAY_FUZZ_ROUND") {
+        round(one, &known);
+        return;
+    }
+    let limit = Duration::from_secs(number("POSTERN_DISPLAY_FUZZ_SECONDS").unwrap_or(5));
+    let start = Instant::now();
+    let (mut rounds, mut good) = (0, 0_u64);
+    while start.elapsed() < limit {
+        rounds += 1;
+        match std::panic::catch_unwind(|| round(rounds, &known)) {
+            Ok(count) => good += u64::from(count),
+            Err(panic) => {
+                eprintln!("round {rounds}: POSTERN_DISPLAY_FUZZ_ROUND={rounds} repeats it");
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+    eprintln!("{rounds} rounds, {} requests each on average", good / rounds);
+    assert!(good / rounds > 20, "the clients break off too early to try much");
+}

@@ -1,0 +1,155 @@
+//! The display: frames, the way from input to picture, processor time and the bridge's memory.
+
+use crate::ways::{Way, median};
+use postern_tests::processes::{cpu_ticks, private_kib, tree};
+use postern_tests::session::wait_for;
+use postern_tests::{Rig, Running, Session};
+use std::io;
+use std::process::Child;
+use std::time::Duration;
+
+/// Rounds of which the median is taken.
+const ROUNDS: usize = 3;
+/// Seconds that a client draws as fast as it can.
+const DRAW: &str = "4";
+/// Motions of the pointer that are measured in a round.
+const MOTIONS: &str = "60";
+/// Seconds of which the processor time is taken.
+const BUSY: u64 = 6;
+/// What a second has of the unit of processor time in /proc.
+const TICKS: f64 = 100.0;
+
+/// A test client, run one way or the other.
+enum Client<'a> {
+    Native(Child),
+    Postern(Running<'a>),
+}
+
+impl<'a> Client<'a> {
+    fn start(rig: &'a Rig, session: &Session, way: Way, argv: &[&str]) -> io::Result<Self> {
+        Ok(match way {
+            Way::Postern => {
+                let grant = format!("{}:ro", rig.dir.join("bin").display());
+                Self::Postern(Running::start_in(rig, session, &["--grant", &grant], argv)?)
+            }
+            _ => Self::Native(session.launch(rig, argv)?),
+        })
+    }
+
+    fn root(&self) -> u32 {
+        match self {
+            Self::Native(child) => child.id(),
+            Self::Postern(app) => app.launcher.id(),
+        }
+    }
+}
+
+impl Drop for Client<'_> {
+    fn drop(&mut self) {
+        if let Self::Native(child) = self {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Frames per second of a client that draws as fast as buffers come back.
+fn frames(rig: &Rig, session: &Session, way: Way, program: &str, damage: &str) -> io::Result<f64> {
+    let argv = [program, "fps", DRAW, "1920", "1080", damage];
+    let postern = rig.postern.to_string_lossy();
+    let grant = format!("{}:ro", rig.dir.join("bin").display());
+    let mut all = match way {
+        Way::Postern => vec![&*postern, "run", "--grant", &grant, "--"],
+        _ => Vec::new(),
+    };
+    all.extend(argv);
+    session.run(rig, &all)?.trim().parse().map_err(io::Error::other)
+}
+
+/// Median milliseconds from a motion of the pointer to the picture that shows it.
+fn latency(rig: &Rig, session: &Session, way: Way, [program, meter]: [&str; 2]) -> io::Result<f64> {
+    let client = Client::start(rig, session, way, &[program, "input", "1920", "1080"])?;
+    session.wait_window(rig, "input")?;
+    std::thread::sleep(Duration::from_millis(500));
+    let text = session.run(rig, &[meter, "200", "200", MOTIONS])?;
+    drop(client);
+    let values: Vec<f64> = text.lines().filter_map(|line| line.parse().ok()).collect();
+    if values.is_empty() {
+        return Err(io::Error::other("nothing was measured"));
+    }
+    Ok(median(values))
+}
+
+/// Processor time in percent of one processor, compositor included, of a client at 60 frames a second; and private memory
+/// of the bridge in KiB.
+fn busy(rig: &Rig, session: &Session, way: Way, program: &str) -> io::Result<(f64, Option<f64>)> {
+    let client = Client::start(rig, session, way, &[program, "paced", "600", "1920", "1080"])?;
+    session.wait_window(rig, "paced")?;
+    std::thread::sleep(Duration::from_secs(2));
+    let all = || -> u64 {
+        let mut pids = tree(client.root());
+        pids.push(session.compositor());
+        pids.iter().map(|pid| cpu_ticks(*pid)).sum()
+    };
+    let before = all();
+    std::thread::sleep(Duration::from_secs(BUSY));
+    let used = u32::try_from(all().saturating_sub(before)).unwrap_or(u32::MAX);
+    let bridge = match &client {
+        Client::Postern(app) => Some(private_kib(app.pid_of("bridge_pid")?)),
+        Client::Native(_) => None,
+    };
+    let kib = bridge.map(|kib| f64::from(u32::try_from(kib).unwrap_or(u32::MAX)));
+    #[expect(clippy::cast_precision_loss, reason = "a few seconds")]
+    let percent = f64::from(used) / TICKS / BUSY as f64 * 100.0;
+    Ok((percent, kib))
+}
+
+/// Measures the ways in turn. The first round warms up and is not counted.
+fn row(
+    session: &Session,
+    rig: &Rig,
+    label: &str,
+    unit: &str,
+    mut measure: impl FnMut(Way) -> io::Result<f64>,
+) -> io::Result<()> {
+    let (mut native, mut postern) = (Vec::new(), Vec::new());
+    for round in 0..=ROUNDS {
+        for (way, list) in [(Way::Native, &mut native), (Way::Postern, &mut postern)] {
+            match measure(way) {
+                Ok(value) if round > 0 => list.push(value),
+                Ok(_) => {}
+                Err(error) => eprintln!("{label}: {error}"),
+            }
+            wait_for("the window to go", || Ok(session.windows(rig)?.is_empty().then_some(())))?;
+        }
+    }
+    let (n, p) = (median(native), median(postern));
+    println!("| {label} | {n:.1} {unit} | {p:.1} {unit} | {:.2} |", p / n);
+    Ok(())
+}
+
+/// Prints the table.
+pub fn table(rig: &Rig) -> io::Result<()> {
+    let program = rig.compile("wl_frames", &[])?;
+    let meter = rig.compile("wl_meter", &[])?;
+    let session = Session::start(rig)?;
+    session.message(rig, &["output HEADLESS-1 resolution 1920x1080"])?;
+    println!("\n| | native | Postern | ÷ |\n|---|---:|---:|---:|");
+    for (label, damage) in [
+        ("1080p frames per second as fast as possible, all damaged", "full"),
+        ("the same, 32 × 32 damaged", "small"),
+    ] {
+        row(&session, rig, label, "", |way| frames(rig, &session, way, &program, damage))?;
+    }
+    row(&session, rig, "motion of the pointer to picture, median", "ms", |way| {
+        latency(rig, &session, way, [&program, &meter])
+    })?;
+    let mut bridge = Vec::new();
+    row(&session, rig, "processor time at 60 frames a second, compositor included", "%", |way| {
+        let (percent, kib) = busy(rig, &session, way, &program)?;
+        bridge.extend(kib);
+        Ok(percent)
+    })?;
+    println!("\nPrivate memory of a bridge: {:.1} MiB", median(bridge) / 1024.0);
+    Ok(())
+}
