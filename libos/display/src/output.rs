@@ -6,8 +6,14 @@ use crate::{Display, Platform};
 use alloc::vec::Vec;
 use postern_channel as msg;
 
+/// Largest number of an output: its global has a name of its own, above those of the other globals.
+const MOST_OUTPUT: u32 = 1 << 20;
+
 impl<P: Platform> Display<P> {
     pub(crate) fn output_changed(&mut self, output: msg::Output) {
+        if output.output > MOST_OUTPUT {
+            return;
+        }
         self.stale_outputs.remove(&output.output);
         let is_new = self.outputs.insert(output.output, output).is_none();
         if is_new {

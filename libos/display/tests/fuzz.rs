@@ -13,7 +13,7 @@ use postern_channel::{self as msg, Message, ROWS};
 use postern_display::wire::Writer;
 use rig::Rig;
 use rig::checker::{Bridge, Dice};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 /// Requests of a client in one round.
@@ -34,28 +34,41 @@ fn interfaces() -> BTreeMap<&'static str, Vec<Request>> {
 }
 
 /// A client that knows what objects it has.
+#[derive(Default)]
 struct Client {
     objects: BTreeMap<u32, &'static str>,
+    /// What objects were used for: by `role`, or an interface that may be used once for each.
+    used: BTreeSet<(&'static str, u32)>,
     next: u32,
 }
 
 impl Client {
-    fn any(&self, dice: &mut Dice, interface: &str) -> u32 {
-        let fits: Vec<u32> =
-            self.objects.iter().filter(|(_, i)| **i == interface).map(|(id, _)| *id).collect();
-        match dice.roll(200) {
-            0 => dice.roll(40),
-            1 => 0,
-            _ if fits.is_empty() => 0,
+    fn any(&self, dice: &mut Dice, interface: &str, not: Option<&'static str>) -> Option<u32> {
+        let is_free = |id: u32| not.is_none_or(|tag| !self.used.contains(&(tag, id)));
+        let fits = self.objects.iter().filter(|(id, i)| **i == interface && is_free(**id));
+        let fits: Vec<u32> = fits.map(|(id, _)| *id).collect();
+        match dice.roll(500) {
+            0 => Some(dice.roll(40)),
+            1 => Some(0),
             // Rather the newest: chains of requests come about.
-            _ if dice.roll(2) == 0 => fits[fits.len() - 1],
-            _ => dice.pick(&fits),
+            _ if dice.roll(2) == 0 => fits.last().copied(),
+            _ if fits.is_empty() => None,
+            _ => Some(dice.pick(&fits)),
         }
     }
 
-    /// Writes the arguments. Returns the interfaces of new objects.
-    fn arguments(&mut self, dice: &mut Dice, rig: &mut Rig, request: &Request, mut w: Writer<'_>) {
-        let (next, mut made) = (self.next, Vec::new());
+    /// Writes the arguments. `None`: there is no object for one of them.
+    fn arguments(
+        &mut self,
+        dice: &mut Dice,
+        rig: &mut Rig,
+        (object, interface): (u32, &'static str),
+        request: &Request,
+        mut w: Writer<'_>,
+    ) -> Option<()> {
+        let mut made = Vec::new();
+        let mut used = Vec::new();
+        let mut file = None;
         for argument in request {
             w = match argument.split_once(':').unwrap_or((argument, "")) {
                 ("n", interface) => {
@@ -63,10 +76,30 @@ impl Client {
                     self.next += 1;
                     w.u32(self.next - 1)
                 }
-                ("o", interface) => w.u32(self.any(dice, interface)),
+                ("o", wanted) => w.u32(self.any(dice, wanted, None)?),
+                (kind @ ("r" | "1"), wanted) if wanted.parse::<u32>().is_err() => {
+                    let tag = if kind == "r" { "role" } else { interface };
+                    let id = self.any(dice, wanted, Some(tag))?;
+                    used.push((tag, id));
+                    w.u32(id)
+                }
+                ("@", _) => {
+                    if dice.roll(100) != 0 && self.used.contains(&("role", object)) {
+                        return None;
+                    }
+                    used.push(("role", object));
+                    w
+                }
+                (low, high) if !high.is_empty() => {
+                    let (low, high): (u32, u32) = (low.parse().unwrap(), high.parse().unwrap());
+                    w.u32(match dice.roll(300) {
+                        0 => number(dice).cast_unsigned(),
+                        _ => low + dice.roll(high - low + 1),
+                    })
+                }
                 (nullable, _) if nullable.starts_with('?') => {
                     let some = dice.roll(4) != 0;
-                    w.u32(if some { self.any(dice, &nullable[1..]) } else { 0 })
+                    w.u32(if some { self.any(dice, &nullable[1..], None).unwrap_or(0) } else { 0 })
                 }
                 ("i", _) => w.i32(number(dice)),
                 ("u", _) => w.u32(match dice.roll(8) {
@@ -82,20 +115,18 @@ impl Client {
                     if dice.roll(2) == 0 { w.string(dice.pick(&mimes)) } else { w.string(&text) }
                 }
                 ("h", _) => {
-                    if dice.roll(30) != 0 {
-                        // 90 and above: files that cannot leave the family.
-                        rig.files.push_back(dice.roll(100));
-                    }
+                    // 90 and above: files that cannot leave the family.
+                    file = (dice.roll(100) != 0).then(|| dice.roll(99));
                     w
                 }
                 other => panic!("{other:?}"),
             };
         }
+        rig.files.extend(file);
+        self.used.extend(used);
         // One that could not be made ends the client, so that all these exist.
-        for (id, interface) in made {
-            debug_assert!(id >= next);
-            self.objects.insert(id, interface);
-        }
+        self.objects.extend(made);
+        Some(())
     }
 }
 
@@ -162,7 +193,7 @@ fn listen(rig: &mut Rig, bridge: &mut Bridge) {
 /// Binds every global that there is.
 fn greet(rig: &mut Rig, known: &BTreeMap<&'static str, Vec<Request>>, dice: &mut Dice) -> Client {
     rig.request(1, 1, &[2]);
-    let mut client = Client { objects: BTreeMap::new(), next: 3 };
+    let mut client = Client { next: 3, ..Client::default() };
     for (object, opcode, body) in rig.events() {
         if (object, opcode) != (2, 0) {
             continue;
@@ -191,10 +222,15 @@ fn open(rig: &mut Rig, client: &mut Client) {
     rig.request(base, 2, &[at + 1, at]);
     rig.request(at + 1, 1, &[at + 2]);
     rig.request(at, 6, &[]);
-    for (id, interface) in (at..).zip(["wl_surface", "xdg_surface", "xdg_toplevel"]) {
-        client.objects.insert(id, interface);
-    }
-    client.next += 3;
+    let shm = find(client, "wl_shm");
+    rig.files.push_back(if at % 2 == 0 { 5 } else { 95 });
+    rig.request(shm, 0, &[at + 3, 65_536]);
+    rig.request(at + 3, 0, &[at + 4, 0, 64, 64, 256, 1]);
+    rig.request(at + 3, 0, &[at + 5, 16_384, 32, 60, 300, 0]);
+    let made = ["wl_surface", "xdg_surface", "xdg_toplevel", "wl_shm_pool", "wl_buffer", "wl_buffer"];
+    client.objects.extend((at..).zip(made));
+    client.used.extend([("role", at), ("role", at + 1)]);
+    client.next += 6;
 }
 
 /// Objects that the server made, and ids that are free again.
@@ -214,8 +250,64 @@ fn hear(rig: &mut Rig, client: &mut Client) {
     }
 }
 
-/// Returns how many requests were understood.
-fn round(number: u64, known: &BTreeMap<&'static str, Vec<Request>>) -> u32 {
+/// One request. `None`: the client is disconnected.
+fn step(
+    dice: &mut Dice,
+    rig: &mut Rig,
+    client: &mut Client,
+    known: &BTreeMap<&'static str, Vec<Request>>,
+) -> Option<u32> {
+    if dice.roll(5) == 0 {
+        // What most of a client's talk is.
+        let (Some(surface), Some(buffer)) =
+            (client.any(dice, "wl_surface", None), client.any(dice, "wl_buffer", None))
+        else {
+            return Some(0);
+        };
+        let mut bytes = Vec::new();
+        drop(Writer::new(&mut bytes, surface, 1).u32(buffer).u32(0).u32(0));
+        drop(
+            Writer::new(&mut bytes, surface, 9).i32(number(dice)).i32(number(dice)).u32(50).i32(number(dice)),
+        );
+        drop(Writer::new(&mut bytes, surface, 6));
+        rig.try_send(&bytes).ok()?;
+        return Some(3);
+    }
+    let ids: Vec<u32> = client.objects.keys().copied().collect();
+    let newest = &ids[ids.len().saturating_sub(8)..];
+    let object = if dice.roll(3) == 0 { dice.pick(newest) } else { dice.pick(&ids) };
+    let interface = client.objects[&object];
+    let Some(requests) = known.get(interface) else { return Some(0) };
+    let opcode = dice.roll(u32::try_from(requests.len()).unwrap());
+    let request = &requests[opcode as usize];
+    let end = request.first().copied().filter(|first| first.starts_with('!'));
+    // Most objects stay a while, and those that are something stay to the last.
+    let has_role = end == Some("!r") && client.used.contains(&("role", object));
+    if end.is_some() && dice.roll(if has_role { 300 } else { 6 }) != 0 {
+        return Some(0);
+    }
+    let mut bytes = Vec::new();
+    let writer = Writer::new(&mut bytes, object, u16::try_from(opcode).unwrap());
+    let empty = Vec::new();
+    let arguments = if end.is_some() { &empty } else { request };
+    if client.arguments(dice, rig, (object, interface), arguments, writer).is_none() {
+        return Some(0);
+    }
+    if dice.roll(1000) == 0 {
+        let at = dice.roll(u32::try_from(bytes.len()).unwrap()) as usize;
+        bytes[at] ^= 1 << dice.roll(8);
+    }
+    if end.is_some() {
+        client.objects.remove(&object);
+        client.used.retain(|(_, id)| *id != object);
+    }
+    rig.try_send(&bytes).ok()?;
+    hear(rig, client);
+    Some(1)
+}
+
+/// Returns how many requests were understood, and how many buffers the bridge heard of.
+fn round(number: u64, known: &BTreeMap<&'static str, Vec<Request>>) -> (u32, usize) {
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15 ^ number << 17);
     let mut rig = Rig::new();
     let mut bridge = Bridge::default();
@@ -224,38 +316,30 @@ fn round(number: u64, known: &BTreeMap<&'static str, Vec<Request>>) -> u32 {
     open(&mut rig, &mut client);
     rig.hello();
     let mut good = 0;
+    let mut configured = BTreeSet::new();
     for _ in 0..STEPS {
-        let ids: Vec<u32> = client.objects.keys().copied().collect();
-        let object =
-            if dice.roll(3) == 0 { ids[ids.len() - 1 - ids.len().min(6) / 2] } else { dice.pick(&ids) };
-        let Some(requests) = known.get(client.objects[&object]) else { continue };
-        let opcode = dice.roll(u32::try_from(requests.len()).unwrap());
-        let request = &requests[opcode as usize];
-        // Most objects stay a while.
-        if request.first() == Some(&"!") && dice.roll(6) != 0 {
-            continue;
+        match step(&mut dice, &mut rig, &mut client, known) {
+            Some(count) => good += count,
+            // It is disconnected when its error was sent; another one comes.
+            None => {
+                rig.display.disconnect(rig.client);
+                rig.client = rig.display.connect();
+                rig.files.clear();
+                client = greet(&mut rig, known, &mut dice);
+                open(&mut rig, &mut client);
+            }
         }
-        let is_end = request.first() == Some(&"!");
-        let mut bytes = Vec::new();
-        let opcode = u16::try_from(opcode).unwrap();
-        let empty = Vec::new();
-        let arguments = if is_end { &empty } else { request };
-        let writer = Writer::new(&mut bytes, object, opcode);
-        client.arguments(&mut dice, &mut rig, arguments, writer);
-        if dice.roll(300) == 0 {
-            let at = dice.roll(u32::try_from(bytes.len()).unwrap()) as usize;
-            bytes[at] ^= 1 << dice.roll(8);
-        }
-        if is_end {
-            client.objects.remove(&object);
-        }
-        if rig.try_send(&bytes).is_err() {
-            break;
-        }
-        good += 1;
-        hear(&mut rig, &mut client);
         listen(&mut rig, &mut bridge);
-        match dice.roll(16) {
+        let windows =
+            bridge.surfaces.values().filter(|s| matches!(s.role, msg::Role::TOPLEVEL | msg::Role::POPUP));
+        let new: Vec<u32> = windows.map(|s| s.surface).filter(|n| !configured.contains(n)).collect();
+        for surface in new {
+            if dice.roll(3) != 0 {
+                rig.configure(surface, dice.roll(50));
+                configured.insert(surface);
+            }
+        }
+        match dice.roll(20) {
             0..4 => host_says(&mut dice, &mut rig, &bridge),
             4 => rig.display.tick(dice.roll(100_000)),
             5 if dice.roll(20) == 0 => rig.hello(),
@@ -265,12 +349,13 @@ fn round(number: u64, known: &BTreeMap<&'static str, Vec<Request>>) -> u32 {
         }
         listen(&mut rig, &mut bridge);
     }
+    let shown = bridge.held.len();
     rig.display.disconnect(rig.client);
     listen(&mut rig, &mut bridge);
     rig.hello();
     listen(&mut rig, &mut bridge);
     assert!(bridge.pools.is_empty() && bridge.surfaces.is_empty(), "a client that is gone leaves nothing");
-    good
+    (good, shown)
 }
 
 #[test]
@@ -283,17 +368,21 @@ fn random_clients_harm_nobody() {
     }
     let limit = Duration::from_secs(number("POSTERN_DISPLAY_FUZZ_SECONDS").unwrap_or(5));
     let start = Instant::now();
-    let (mut rounds, mut good) = (0, 0_u64);
+    let (mut rounds, mut good, mut shown) = (0, 0_u64, 0);
     while start.elapsed() < limit {
         rounds += 1;
         match std::panic::catch_unwind(|| round(rounds, &known)) {
-            Ok(count) => good += u64::from(count),
+            Ok((count, buffers)) => {
+                good += u64::from(count);
+                shown += buffers;
+            }
             Err(panic) => {
                 eprintln!("round {rounds}: POSTERN_DISPLAY_FUZZ_ROUND={rounds} repeats it");
                 std::panic::resume_unwind(panic);
             }
         }
     }
-    eprintln!("{rounds} rounds, {} requests each on average", good / rounds);
-    assert!(good / rounds > 20, "the clients break off too early to try much");
+    eprintln!("{rounds} rounds, {} requests each on average, {shown} buffers shown", good / rounds);
+    assert!(good / rounds > u64::from(STEPS) / 4, "the clients break off too early to try much");
+    assert!(u64::try_from(shown).unwrap() > rounds, "hardly anything is ever shown");
 }
