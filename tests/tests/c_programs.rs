@@ -194,3 +194,8 @@ fn leases_are_broken() {
 fn urgent_data() {
     both("urgent");
 }
+
+#[test]
+fn a_gs_base_of_the_apps_own() {
+    both("segment_bases");
+}

@@ -163,7 +163,7 @@ syscalls! {
     155 pivot_root: refused EPERM "needs privileges that apps do not have";
     156 _sysctl: refused ENOSYS "not there";
     157 prctl: partial crate::sys::prctl::prctl "what is not there answers EINVAL";
-    158 arch_prctl: partial crate::task::clone::arch_prctl "no GS base";
+    158 arch_prctl: partial crate::task::clone::arch_prctl "no CPUID faulting, shadow stacks or permission for AMX tiles";
     159 adjtimex: refused EPERM "needs privileges that apps do not have";
     160 setrlimit: full crate::sys::limits::setrlimit;
     161 chroot: refused EPERM "needs privileges that apps do not have";

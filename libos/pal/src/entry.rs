@@ -5,12 +5,17 @@
 //! (`pal_fault_entry`). One way out, `pal_exit`, which first looks for pending work. All of the app's registers are
 //! in the [`Frame`] at the top of the thread's kernel stack and stay there until the last instruction, so a kick
 //! that arrives on the way out simply starts the way out again.
+//!
+//! In the kernel half GS is the thread's control block, and in app code too unless the app has set a GS base (by
+//! arch_prctl(2), or by the instruction, as WebAssembly runtimes do): then the way out puts that one back, and the next
+//! way in finds the control block again by the help of a signal handler, which knows it by its stack.
 
 use crate::frame::{Exception, Frame, flag};
 use crate::sync::Once;
 use crate::thread::{self, Control, Task};
 use core::arch::{asm, global_asm};
 use core::sync::atomic::{AtomicU64, Ordering};
+use postern_abi::layout::{MAX_THREADS, THREAD_STRIDE, THREADS_BASE};
 
 /// The personality: what the platform layer calls.
 pub trait Kernel: Sync {
@@ -49,8 +54,8 @@ pub(crate) fn kernel() -> &'static dyn Kernel {
     }
 }
 
-// Offsets in Control: 0 itself, 8 user rsp, 16 frame, 24 in_user, 28 pending. Offsets in Frame: see `frame.rs`;
-// checked below.
+// Offsets in Control: 0 itself, 8 user rsp, 16 frame, 24 in_user, 28 pending, 32 the app's GS base. Offsets in Frame:
+// see `frame.rs`; checked below.
 const _: () = {
     assert!(core::mem::offset_of!(Frame, rsp) == 56);
     assert!(core::mem::offset_of!(Frame, r15) == 120);
@@ -63,6 +68,10 @@ const _: () = {
     assert!(size_of::<Frame>() == 448);
     assert!(core::mem::offset_of!(Control, in_user) == 24);
     assert!(core::mem::offset_of!(Control, pending) == 28);
+    assert!(core::mem::offset_of!(Control, user_gs) == 32);
+    // What `pal_entry` compares GS with: all thread areas, and nothing else, are in one piece of 1 GiB.
+    assert!(THREADS_BASE >> 30 == 0xa801 && THREADS_BASE.trailing_zeros() >= 30);
+    assert!(MAX_THREADS * THREAD_STRIDE == 1 << 30);
 };
 
 global_asm!(
@@ -70,8 +79,16 @@ global_asm!(
     ".p2align 6",
     // From a patched site: rax = number, rcx = where to continue, rsp = the app's. r11 is free.
     ".global pal_entry",
+    ".global pal_entry_found",
     ".type pal_entry, @function",
     "pal_entry:",
+    // The app may have a GS base of its own.
+    "rdgsbase r11",
+    "shr r11, 30",
+    "cmp r11, 0xa801",
+    "jne pal_entry_lost",
+    "mov qword ptr gs:[32], 0",
+    "pal_entry_found:",
     "mov gs:[8], rsp",
     "mov rsp, gs:[16]",
     "mov [rsp], rax",
@@ -133,6 +150,8 @@ global_asm!(
     "jne pal_exit_work",
     "test qword ptr [rsp + 144], 3",
     "jnz 2f",
+    "cmp qword ptr gs:[32], 0",
+    "jne 2f",
     "movaps xmm0, [rsp + 192]",
     "movaps xmm1, [rsp + 208]",
     "movaps xmm2, [rsp + 224]",
@@ -194,7 +213,13 @@ global_asm!(
     "movaps xmm13, [rsp + 400]",
     "movaps xmm14, [rsp + 416]",
     "movaps xmm15, [rsp + 432]",
+    // From here on without GS, if the app has its own. A signal that comes now finds the thread's area by its stack.
     "4:",
+    "mov rcx, gs:[32]",
+    "test rcx, rcx",
+    "jz 7f",
+    "wrgsbase rcx",
+    "7:",
     "mov rax, rsp",
     "mov ecx, ss",
     "push rcx",
@@ -229,6 +254,10 @@ global_asm!(
     "mov rdi, rsp",
     "call pal_resume_rust",
     "jmp pal_exit",
+    // GS is the app's: the handler of this fault gives the thread its own and goes on.
+    ".global pal_entry_lost",
+    "pal_entry_lost:",
+    "ud2",
     // The app has alignment checks on, which compiled code does not stand. The way out puts them back.
     "5:",
     "mov qword ptr [rsp + 144], 1",
@@ -278,6 +307,8 @@ unsafe extern "C" {
     pub(crate) safe static pal_exit_work: u8;
     pub(crate) safe static pal_exit_return: u8;
     pub(crate) safe static pal_host_signal_entry: u8;
+    pub(crate) safe static pal_entry_lost: u8;
+    pub(crate) safe static pal_entry_found: u8;
     safe static pal_entry: u8;
 }
 

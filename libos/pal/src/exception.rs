@@ -122,9 +122,13 @@ extern "C" fn pal_host_signal(signal: i32, info: *mut HostInfo, context: *mut Ho
     let base = core::ptr::from_ref(context).addr() & !(THREAD_STRIDE - 1);
     // SAFETY: see above: a live thread area.
     let control = unsafe { &*core::ptr::with_exposed_provenance::<Control>(base) };
-    let lost_base = thread::repair_base(base);
+    let app_gs = thread::take_base(base);
     // The kernel half also runs the host's clock function, which lies in the user half.
     let in_kernel = in_kernel_half(context.rip) || control.in_user.load(Ordering::SeqCst) == 0;
+    let interrupted = context.rip;
+    if !in_kernel {
+        control.user_gs.store(app_gs.unwrap_or(0), Ordering::Relaxed);
+    }
     match usize::try_from(signal).unwrap_or(0) {
         // Not from the gate, or by the 32-bit `int 0x80`: not there.
         SIGSYS if in_kernel || info.call[1] != AUDIT_ARCH_X86_64 => context.rax = (-38i64).cast_unsigned(),
@@ -141,8 +145,11 @@ extern "C" fn pal_host_signal(signal: i32, info: *mut HostInfo, context: *mut Ho
         SIGCHLD => entry::kernel().host_child_ended(info.code == CLD_EXITED),
         // An app that single-steps itself came here.
         SIGTRAP if in_kernel && context.rflags & TRAP_FLAG != 0 => context.rflags &= !TRAP_FLAG,
-        // The app had changed GS; now it can go on.
-        SIGSEGV | SIGBUS if in_kernel && lost_base => {}
+        // A call of an app that has a GS base of its own.
+        SIGILL if context.rip == (&raw const entry::pal_entry_lost).addr() as u64 => {
+            control.user_gs.store(app_gs.unwrap_or(0), Ordering::Relaxed);
+            context.rip = (&raw const entry::pal_entry_found).addr() as u64;
+        }
         signal if context.rip == (&raw const entry::pal_exit_return).addr() as u64 => {
             return_fault(signal, base, control, context);
         }
@@ -159,6 +166,9 @@ extern "C" fn pal_host_signal(signal: i32, info: *mut HostInfo, context: *mut Ho
             unsafe { *control.exception.get() = exception };
             continue_at(base, context, &raw const entry::pal_fault_entry);
         }
+    }
+    if let Some(app) = app_gs.filter(|_| context.rip == interrupted) {
+        thread::give_base(app);
     }
 }
 

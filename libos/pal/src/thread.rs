@@ -9,7 +9,7 @@ use alloc::sync::Arc;
 use core::any::Any;
 use core::arch::asm;
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use postern_abi::layout::{MAX_THREADS, THREAD_STRIDE, THREADS_BASE};
 
 /// What the personality keeps for a thread.
@@ -47,6 +47,9 @@ pub(crate) struct Control {
     pub in_user: AtomicU32,
     /// Work to do before app code goes on.
     pub pending: AtomicU32,
+    /// GS base to give the app on the way out; 0 if it has none of its own. Only for the thread itself and its signal
+    /// handler, and for its creator before it starts.
+    pub user_gs: AtomicU64,
     token: AtomicU32,
     /// 1 while the thread waits in [`park`].
     is_parked: AtomicU32,
@@ -229,6 +232,7 @@ fn prepare(task: Option<Task>, service: Option<fn()>, frame: &Frame, fs: u64) ->
     }
     control.in_user.store(0, Ordering::Relaxed);
     control.pending.store(0, Ordering::Relaxed);
+    control.user_gs.store(0, Ordering::Relaxed);
     control.is_parked.store(0, Ordering::Relaxed);
     control.token.store(0, Ordering::Relaxed);
     control.host_tid.store(0, Ordering::Relaxed);
@@ -259,21 +263,23 @@ fn start(id: ThreadId, stack: usize, flags: usize) -> Result<ThreadId> {
     }
 }
 
-/// Starts a thread in this process.
+/// Starts a thread in this process. It inherits the GS base of the running one.
 ///
 /// # Errors
 /// `EAGAIN` where there are too many.
 pub fn spawn(task: Task, frame: &Frame, fs: u64) -> Result<ThreadId> {
     let (id, stack) = prepare(Some(task), None, frame, fs)?;
+    control(id).user_gs.store(gs_base(), Ordering::Relaxed);
     start(id, stack, CLONE_THREAD)
 }
 
-/// Starts a picoprocess with a copy of the user half of this one.
+/// Starts a picoprocess with a copy of the user half of this one, and with the GS base of the running thread.
 ///
 /// # Errors
 /// `EAGAIN` or `ENOMEM` where the host refuses.
 pub fn fork(task: Task, frame: &Frame, fs: u64) -> Result<ThreadId> {
     let (id, stack) = prepare(Some(task), None, frame, fs)?;
+    control(id).user_gs.store(gs_base(), Ordering::Relaxed);
     start(id, stack, CLONE_PROCESS)
 }
 
@@ -303,17 +309,23 @@ pub(crate) unsafe fn adopt_keeper(host_pid: u32) -> Result<usize> {
     Ok(base + FRAME)
 }
 
-/// Sets GS back to the thread's area `base` if the app changed it. Whether it did.
-pub(crate) fn repair_base(base: usize) -> bool {
+/// Sets GS to the thread's area `base` in the thread's signal handler. Returns the app's own GS base, if it had one.
+pub(crate) fn take_base(base: usize) -> Option<u64> {
     let now: usize;
     // SAFETY: reads a register.
     unsafe { asm!("rdgsbase {}", out(reg) now, options(nomem, nostack, preserves_flags)) };
     if now == base {
-        return false;
+        return None;
     }
     // SAFETY: sets GS to the control block of this thread, as everywhere in the kernel half.
     unsafe { asm!("wrgsbase {}", in(reg) base, options(nostack, preserves_flags)) };
-    true
+    Some(now as u64)
+}
+
+/// Gives back what [`take_base`] took, for code that the signal only interrupted.
+pub(crate) fn give_base(app: u64) {
+    // SAFETY: the register had this value before; the handler uses GS no more.
+    unsafe { asm!("wrgsbase {}", in(reg) app, options(nostack, preserves_flags)) };
 }
 
 fn set_signal_stack(base: usize) {
@@ -479,6 +491,22 @@ pub fn set_fs_base(value: u64) -> bool {
     }
     // SAFETY: a canonical address; the library OS itself does not use FS.
     unsafe { asm!("wrfsbase {}", in(reg) value, options(nomem, nostack, preserves_flags)) };
+    true
+}
+
+/// GS base of the app; 0 if it has none of its own.
+#[must_use]
+pub fn gs_base() -> u64 {
+    current_control().user_gs.load(Ordering::Relaxed)
+}
+
+/// Sets the app's GS base. Takes effect when app code goes on. `false` if the address is not canonical.
+#[must_use]
+pub fn set_gs_base(value: u64) -> bool {
+    if value >= 0x8000_0000_0000 {
+        return false;
+    }
+    current_control().user_gs.store(value, Ordering::Relaxed);
     true
 }
 

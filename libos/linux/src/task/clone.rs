@@ -49,6 +49,7 @@ pub struct Lender {
     thread: Arc<Thread>,
     frame: Frame,
     fs_base: u64,
+    gs_base: u64,
 }
 
 impl Lender {
@@ -446,6 +447,7 @@ fn lend(call: &mut Call<'_>, request: &Request) -> Result<u64> {
         thread: call.thread.clone(),
         frame: *call.frame,
         fs_base: call.thread.fs_base.load(Ordering::Relaxed),
+        gs_base: host_thread::gs_base(),
     };
     thread.process.state.lock().vfork = Some(Box::new(lender));
     call.thread.is_lent.store(1, Ordering::SeqCst);
@@ -468,6 +470,7 @@ pub fn give_back(process: &Process, frame: &mut Frame) -> bool {
     frame.rax = u64::from(process.pid);
     frame.call = u64::MAX;
     let _ = host_thread::set_fs_base(lender.fs_base);
+    let _ = host_thread::set_gs_base(lender.gs_base);
     host_thread::switch_task(kernel::task_of(&lender.thread));
     // Signals that came for the parent meanwhile.
     lender.thread.kick();
@@ -504,20 +507,24 @@ pub fn set_tid_address(call: &mut Call<'_>) -> Result<u64> {
     Ok(u64::from(call.thread.tid))
 }
 
-/// arch_prctl(2): the thread pointer. GS is the library OS's own.
+/// arch_prctl(2): the thread pointer, and the other segment base.
 ///
 /// # Errors
-/// `EINVAL` for GS and for features that the CPU has but we hide.
+/// `EPERM` for an address that is none; `EINVAL` for features that the CPU has but we hide.
 pub fn arch_prctl(call: &mut Call<'_>) -> Result<u64> {
+    const SET_GS: u32 = 0x1001;
     const SET_FS: u32 = 0x1002;
     const GET_FS: u32 = 0x1003;
+    const GET_GS: u32 = 0x1004;
     match call.uint(0) {
         SET_FS if host_thread::set_fs_base(call.raw(1)) => {
             call.thread.fs_base.store(call.raw(1), Ordering::Relaxed);
             Ok(0)
         }
-        SET_FS => Err(Errno::EPERM),
+        SET_GS if host_thread::set_gs_base(call.raw(1)) => Ok(0),
+        SET_FS | SET_GS => Err(Errno::EPERM),
         GET_FS => user::write(call.word(1), &host_thread::fs_base()).map(|()| 0),
+        GET_GS => user::write(call.word(1), &host_thread::gs_base()).map(|()| 0),
         _ => Err(Errno::EINVAL),
     }
 }

@@ -330,7 +330,7 @@ fn load(thread: &Arc<Thread>, frame: &mut Frame, plan: &Plan) -> Result<()> {
     let identity = process.identity.lock().clone();
     let mut auxiliary = alloc::vec![
         [at::HWCAP, hardware_capabilities()],
-        [at::HWCAP2, 0],
+        [at::HWCAP2, HARDWARE_CAPABILITIES_2],
         [at::PAGESZ, PAGE as u64],
         [at::CLKTCK, 100],
         [at::PHDR, bias.wrapping_add(plan.image.headers) as u64],
@@ -364,8 +364,13 @@ fn load(thread: &Arc<Thread>, frame: &mut Frame, plan: &Plan) -> Result<()> {
     frame.rsp = placed.sp as u64;
     frame.flags = flag::FULL;
     let _ = host_thread::set_fs_base(0);
+    let _ = host_thread::set_gs_base(0);
     Ok(())
 }
+
+/// `AT_HWCAP2` on x86: the instructions for FS and GS bases may be used (`HWCAP2_FSGSBASE`). Without them there would be
+/// no library OS.
+const HARDWARE_CAPABILITIES_2: u64 = 2;
 
 /// `AT_HWCAP` on x86: the feature bits of CPUID leaf 1, edx.
 fn hardware_capabilities() -> u64 {
