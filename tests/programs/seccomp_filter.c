@@ -235,6 +235,15 @@ int main(int argc, char **argv) {
         printf("after exec %d\n", errno);
         return 3;
     }
+    // How programs find out that there are filters: not by their rights.
+    int result = prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL);
+    printf("by prctl without a filter %d: %m\n", result);
+    result = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, NULL);
+    printf("without a filter %d: %m\n", result);
+    result = install(NULL, 0, 0);
+    printf("an empty filter %d: %m\n", result);
+    result = install(NULL, 1, 0);
+    printf("a filter that cannot be read %d: %m\n", result);
     printf("without no_new_privs %d %d\n", answer(SYS_getuid, SECCOMP_RET_ERRNO, 0), errno);
     printf("mode %d\n", prctl(PR_GET_SECCOMP));
     status_lines();

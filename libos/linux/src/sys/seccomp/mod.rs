@@ -175,14 +175,17 @@ fn set_strict(call: &Call<'_>) -> Result<u64> {
     }
 }
 
-/// Reads a `struct sock_fprog`.
-fn read_program(at: usize) -> Result<Program> {
+/// Reads a `struct sock_fprog`: how many instructions there are, and where.
+fn read_header(at: usize) -> Result<(usize, usize)> {
     let [len, instructions]: [u64; 2] = user::read(at)?;
     let len = usize::try_from(len & 0xffff).unwrap_or(0);
-    let at = usize::try_from(instructions).map_err(|_| Errno::EFAULT)?;
     if len == 0 || len > program::MAX_LEN {
         return Err(Errno::EINVAL);
     }
+    Ok((len, usize::try_from(instructions).map_err(|_| Errno::EFAULT)?))
+}
+
+fn read_program((len, at): (usize, usize)) -> Result<Program> {
     let mut list: Vec<Instruction> = Vec::with_capacity(len);
     for index in 0..len {
         list.push(user::read(at.wrapping_add(index * size_of::<Instruction>()))?);
@@ -207,13 +210,15 @@ fn set_filter(call: &Call<'_>, flags: u32, at: usize) -> Result<u64> {
     if flags & !(flag::TSYNC | flag::LOG | flag::SPEC_ALLOW | flag::TSYNC_ESRCH) != 0 {
         return Err(Errno::EINVAL);
     }
+    // Before the rights: programs learn by EFAULT that there are filters at all.
+    let header = read_header(at)?;
     let own = &call.thread.settings;
     // A filter could fool a program that has more rights than who installed it.
     let has_rights = call.process().identity.lock().capabilities.has(cap::SYS_ADMIN);
     if own.no_new_privileges.load(Ordering::Relaxed) == 0 && !has_rights {
         return Err(Errno::EACCES);
     }
-    let program = read_program(at)?;
+    let program = read_program(header)?;
     if own.seccomp.mode.load(Ordering::Acquire) == STRICT {
         return Err(Errno::EINVAL);
     }
