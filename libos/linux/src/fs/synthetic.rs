@@ -27,6 +27,15 @@ pub trait Names: Send + Sync {
 
     /// All names with their inode numbers and type bits.
     fn list(&self) -> Vec<Listed>;
+
+    /// How many of them are directories.
+    fn directories(&self) -> usize {
+        self.list().iter().filter(|listed| is_directory(listed.mode)).count()
+    }
+}
+
+fn is_directory(bits: u32) -> bool {
+    bits & mode::S_IFMT == mode::S_IFDIR
 }
 
 /// Names that never change.
@@ -102,6 +111,16 @@ impl Node {
         tty::metadata_of(u32::try_from(minor).ok()?).ok()
     }
 
+    /// As everywhere, a directory has a link in each directory in it: programs count their threads by that.
+    fn links(&self) -> u32 {
+        let directories = match &self.body {
+            Body::Tree(tree) => tree.values().filter(|node| is_directory(node.bits)).count(),
+            Body::Names(names) => names.directories(),
+            _ => return 1,
+        };
+        u32::try_from(directories).unwrap_or(u32::MAX).saturating_add(2)
+    }
+
     fn text(&self) -> Result<Cow<'_, [u8]>> {
         match &self.body {
             Body::Text(make) | Body::Control(make, _) => make().map(Cow::Owned),
@@ -136,7 +155,7 @@ impl Inode for Node {
             dev: self.dev,
             ino: self.ino,
             mode: self.bits,
-            nlink: if self.bits & mode::S_IFMT == mode::S_IFDIR { 2 } else { 1 },
+            nlink: self.links(),
             uid,
             gid,
             rdev: if let Body::Device(number) = self.body { number } else { 0 },

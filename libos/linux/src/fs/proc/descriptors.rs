@@ -106,6 +106,10 @@ impl Descriptors {
 }
 
 impl Names for Descriptors {
+    fn directories(&self) -> usize {
+        0
+    }
+
     fn lookup(&self, name: &[u8]) -> Result<Option<Arc<Node>>> {
         let Some(fd) = parse(name) else { return Ok(None) };
         match self.subject.process()?.files.get(fd) {
