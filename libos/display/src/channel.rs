@@ -69,6 +69,7 @@ impl<P: Platform> Display<P> {
             Message::Data(data, piece) => self.host_sends(platform, &data, piece),
             _ => return Err(DecodeError::Kind),
         }
+        self.answer_syncs();
         Ok(())
     }
 
@@ -78,6 +79,7 @@ impl<P: Platform> Display<P> {
             self.out.clear();
             self.release_stale();
             self.go_on_alone();
+            self.answer_syncs();
         }
     }
 

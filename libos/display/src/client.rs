@@ -53,6 +53,8 @@ pub struct Client<F> {
     free_ids: Vec<u32>,
     /// Ids that the server has used: client libraries demand that there are no gaps.
     used_ids: u32,
+    /// Callbacks of wl_display.sync that wait for the host.
+    pub syncs: Vec<u32>,
     pub failed: bool,
 }
 
@@ -68,6 +70,7 @@ impl<F> Client<F> {
             event_files: VecDeque::new(),
             free_ids: Vec::new(),
             used_ids: 0,
+            syncs: Vec::new(),
             failed: false,
         }
     }

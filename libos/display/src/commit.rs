@@ -210,6 +210,9 @@ impl<P: Platform> Display<P> {
         };
         let first = !surface.announced;
         surface.announced = true;
+        if first {
+            surface.announced_at = self.now_ms;
+        }
         let texts = if first { [surface.title.clone(), surface.app_id.clone()] } else { Default::default() };
         self.send(&Message::Commit(commit, &[]), None);
         for (field, text) in [TextField::TITLE, TextField::APP_ID].into_iter().zip(texts) {
@@ -239,7 +242,9 @@ impl<P: Platform> Display<P> {
     #[must_use]
     pub fn next_timeout(&self) -> Option<u32> {
         let waiting = self.surfaces.values().filter(|s| !s.frames.is_empty());
-        waiting.map(|s| HIDDEN_FRAME_MS.saturating_sub(self.now_ms.wrapping_sub(s.frames_since))).min()
+        let frames =
+            waiting.map(|s| HIDDEN_FRAME_MS.saturating_sub(self.now_ms.wrapping_sub(s.frames_since)));
+        frames.chain(self.sync_timeout()).min()
     }
 
     /// Time passes. Frame callbacks that the host does not answer, because the window is hidden, are answered at a slow
@@ -254,6 +259,7 @@ impl<P: Platform> Display<P> {
         for number in late {
             self.frame_done(number, now_ms.wrapping_add(self.clock_offset));
         }
+        self.answer_syncs();
     }
 
     /// The host says that it is time for a frame.

@@ -89,6 +89,7 @@ impl<P: Platform> Display<P> {
         if let Some(client) = self.clients.get_mut(&id) {
             client.input = if result.is_ok() { rest.to_vec() } else { Vec::new() };
         }
+        self.answer_syncs();
         result
     }
 
@@ -218,11 +219,7 @@ impl<P: Platform> Display<P> {
         match opcode {
             0 => {
                 self.create(id, new, Kind::Callback, 1)?;
-                let serial = self.serial();
-                if let Some(client) = self.clients.get_mut(&id) {
-                    drop(client.event(new, 0).u32(serial));
-                    client.remove(new);
-                }
+                self.sync(id, new);
                 Ok(())
             }
             1 => {

@@ -4,10 +4,10 @@
 //! ([`Display::take_events`]) and messages for the compositor bridge ([`Display::take_channel`]) come out. It does no
 //! I/O, has no threads and no clock. A library OS calls it inline from the system call by which a client sends.
 //!
-//! Modules: [`wire`] bytes; `object` what client ids name; `shm`, `surface`, `subsurface` and `commit` pixels, `copies` those that
-//! cannot be shared; `shell`
-//! windows; `seat` input; `selection` copy and paste; `output` and `extras` the small protocols; `dispatch` request by
-//! request; `channel` the bridge's end; `alone` what happens without one.
+//! Modules: [`wire`] bytes; `object` what client ids name; `shm`, `surface`, `subsurface` and `commit` pixels, `copies`
+//! those that cannot be shared; `shell` windows; `seat` input; `selection` copy and paste; `output` and `extras` the
+//! small protocols; `sync` and `dispatch` request by request; `channel` the bridge's end; `alone` what happens without
+//! one.
 //!
 //! A client that breaks the protocol gets `wl_display.error` and is disconnected; the other clients go on.
 #![no_std]
@@ -33,6 +33,7 @@ mod shell;
 mod shm;
 mod subsurface;
 mod surface;
+mod sync;
 pub mod wire;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};

@@ -114,6 +114,8 @@ pub struct Surface {
     pub children: Vec<u32>,
     /// The bridge knows it.
     pub announced: bool,
+    /// When it was first told of.
+    pub announced_at: u32,
     pub mapped: bool,
     pub configured: bool,
     /// Told to a new bridge, which has not configured it yet.
@@ -145,6 +147,7 @@ impl Surface {
             position: None,
             children: Vec::new(),
             announced: false,
+            announced_at: 0,
             mapped: false,
             configured: false,
             reshown: false,

@@ -28,6 +28,47 @@ fn the_first_configure_answers_the_first_commit() {
 }
 
 #[test]
+fn a_sync_after_the_first_commit_waits_for_the_configure() {
+    let mut rig = Rig::new();
+    rig.window();
+    rig.request(1, 0, &[30]);
+    assert!(rig.events().iter().any(|e| e.0 == 30), "nothing to wait for before a commit");
+    rig.request(10, 6, &[]);
+    rig.request(1, 0, &[31]);
+    rig.request(1, 0, &[32]);
+    assert!(!rig.events().iter().any(|e| e.0 == 31), "answered before the configure");
+    let surface = rig.commits()[0].surface;
+    rig.configure(surface, 77);
+    let events: Vec<(u32, u16)> = rig.events().iter().map(|e| (e.0, e.1)).collect();
+    let at = |event| events.iter().position(|e| *e == event);
+    assert!(at((11, 0)).is_some() && at((11, 0)) < at((31, 0)) && at((31, 0)) < at((32, 0)), "{events:?}");
+    rig.request(1, 0, &[33]);
+    assert!(rig.events().iter().any(|e| e.0 == 33));
+}
+
+#[test]
+fn a_sync_does_not_wait_for_ever() {
+    for way in 0..3 {
+        let mut rig = Rig::new();
+        rig.window();
+        rig.request(10, 6, &[]);
+        rig.request(1, 0, &[31]);
+        assert!(!rig.events().iter().any(|e| e.0 == 31));
+        match way {
+            // A host that does not answer, a window that goes away, a bridge that dies.
+            0 => {
+                let wait = rig.display.next_timeout().unwrap();
+                rig.display.tick(wait);
+            }
+            1 => rig.request(12, 0, &[]),
+            _ => rig.display.bridge_lost(),
+        }
+        assert!(rig.events().iter().any(|e| e.0 == 31), "way {way}");
+        assert_eq!(rig.display.next_timeout(), None);
+    }
+}
+
+#[test]
 fn a_buffer_goes_out_with_its_pool_and_comes_back_by_release() {
     let mut rig = Rig::new();
     rig.map();
