@@ -107,14 +107,43 @@ impl CommitFlag {
     pub const ALL: u32 = 0x3_ffff;
 }
 
+/// Bits of [`Hello::features`]: what the compositor has, so that the app is not offered what nobody would do.
+#[derive(Clone, Copy, Debug)]
+pub struct Feature;
+
+impl Feature {
+    /// Decorations around windows.
+    pub const DECORATIONS: u32 = 1 << 0;
+    /// [`TextInput`] and [`TextEdit`].
+    pub const TEXT_INPUT: u32 = 1 << 1;
+    /// [`CommitFlag::LOCK_POINTER`] and [`CommitFlag::CONFINE_POINTER`].
+    pub const POINTER_CONSTRAINTS: u32 = 1 << 2;
+    /// [`PointerEvent::RELATIVE`].
+    pub const RELATIVE_POINTER: u32 = 1 << 3;
+    /// [`Commit::feedback`].
+    pub const PRESENTATION: u32 = 1 << 4;
+    /// [`CommitFlag::INHIBIT_IDLE`].
+    pub const INHIBIT_IDLE: u32 = 1 << 5;
+    /// [`CommitFlag::INHIBIT_SHORTCUTS`].
+    pub const INHIBIT_SHORTCUTS: u32 = 1 << 6;
+    /// [`Action::ACTIVATE`].
+    pub const ACTIVATION: u32 = 1 << 7;
+    /// [`CommitFlag::MODAL`].
+    pub const DIALOG: u32 = 1 << 8;
+    /// [`Action::BELL`].
+    pub const BELL: u32 = 1 << 9;
+    /// Every feature there is.
+    pub const ALL: u32 = 0x3ff;
+}
+
 body! {
     /// See [`crate::Kind::Hello`].
     Hello {
         /// [`crate::VERSION`].
         version: u32,
-        /// From the bridge: 1 if the compositor can draw decorations around windows.
-        decorations: u32,
-    } check |m| m.decorations <= 1
+        /// From the bridge: [`Feature`] bits.
+        features: u32,
+    } check |m| m.features & !Feature::ALL == 0
 }
 
 body! {
@@ -502,7 +531,7 @@ body! {
     } check |m| m.capabilities <= 7
 }
 
-/// Bits of [`Configure::states`]: bit n is xdg_toplevel.state n (1 maximized … 9 suspended).
+/// Bits of [`Configure::states`]: bit n is xdg_toplevel.state n (1 maximized … 13 constrained_bottom).
 #[derive(Clone, Copy, Debug)]
 pub struct State;
 
@@ -537,6 +566,9 @@ body! {
         bounds: [i32; 2],
         /// 1 if the compositor draws the decorations.
         server_decoration: u32,
+        /// Toplevel: bit n is xdg_toplevel.wm_capabilities n (1 window menu to 4 minimise), 0 = the compositor does
+        /// not say.
+        capabilities: u32,
     } check |m| m.surface != 0 && is_size(m.width) && is_size(m.height)
 }
 
@@ -559,6 +591,12 @@ impl FrameEvent {
     pub const PRESENTED: u32 = 1;
     /// The content update with [`Commit::feedback`] was never shown.
     pub const DISCARDED: u32 = 2;
+    /// The surface is on `output` from now on.
+    pub const ENTERED: u32 = 3;
+    /// The surface is not on `output` any more.
+    pub const LEFT: u32 = 4;
+    /// The surface looks best with buffers of the scale `flags` / 120.
+    pub const SCALE: u32 = 5;
 }
 
 body! {
@@ -580,11 +618,17 @@ body! {
         refresh: u32,
         /// Presented: the output's frame counter.
         sequence: u64,
-        /// Presented: wp_presentation_feedback.kind bits.
+        /// Presented: wp_presentation_feedback.kind bits. Scale: the scale in 1/120.
         flags: u32,
-        /// Presented: number of the output, 0 = unknown.
+        /// Presented: number of the output, 0 = unknown. Entered and left: number of the output.
         output: u32,
-    } check |m| m.event <= 2 && if m.event == 0 { m.surface != 0 } else { m.feedback != 0 }
+    } check |m| match m.event {
+        FrameEvent::DRAW => m.surface != 0,
+        FrameEvent::PRESENTED | FrameEvent::DISCARDED => m.feedback != 0,
+        FrameEvent::ENTERED | FrameEvent::LEFT => m.surface != 0 && m.output != 0,
+        FrameEvent::SCALE => m.surface != 0 && (1..=1920).contains(&m.flags),
+        _ => false,
+    }
 }
 
 body! {
@@ -609,7 +653,7 @@ impl PointerEvent {
     /// `button` is pressed (`state` 1) or released (0).
     pub const BUTTON: u32 = 4;
     /// Scrolled by `x`, `y` (1/256 unit) and `discrete` (1/120 step); `state` is wl_pointer.axis_source, `button` has
-    /// bit 0 for "stop" of the horizontal and bit 1 of the vertical axis.
+    /// bit 0 for "stop" of the horizontal and bit 1 of the vertical axis, and bits 2 and 3 where they are inverted.
     pub const AXIS: u32 = 5;
     /// End of events that belong together.
     pub const FRAME: u32 = 6;
@@ -661,6 +705,10 @@ impl KeyEvent {
     pub const KEY: u32 = 3;
     /// `modifiers` changed.
     pub const MODIFIERS: u32 = 4;
+    /// The compositor leaves its key combinations to `surface` ([`CommitFlag::INHIBIT_SHORTCUTS`]) from now on.
+    pub const INHIBITED: u32 = 5;
+    /// It does not any more.
+    pub const UNINHIBITED: u32 = 6;
 }
 
 body! {
@@ -682,7 +730,7 @@ body! {
         modifiers: [u32; 4],
         /// Keys that are held at enter.
         keys: [u32; 8],
-    } check |m| (1..=4).contains(&m.event)
+    } check |m| (1..=6).contains(&m.event)
 }
 
 /// Values of [`Touch::event`].
@@ -747,7 +795,10 @@ body! {
         anchor: u32,
         /// Where the cursor is, surface units; width and height may be 0.
         rectangle: Rect,
-    } check |m| m.hint <= 0x3ff && m.purpose <= 13 && m.cause <= 1 && m.has_text <= 1 && m.rectangle.is_sane()
+        /// 1: it is another text field than in the last message, or begins anew.
+        fresh: u32,
+    } check |m| m.hint <= 0x3ff && m.purpose <= 13 && m.cause <= 1 && m.has_text <= 1 && m.fresh <= 1
+        && m.rectangle.is_sane()
 }
 
 body! {

@@ -233,7 +233,8 @@ messages! {
     /// commit of its surface without buffer or with another role.
     Close = 16 ToApp payload 0, handle false;
     /// A good time to draw the next frame of the surface: answers every [`CommitFlag::FRAME`] so far. One is sent for
-    /// any number of commits with that flag. Also what became of a commit with [`Commit::feedback`].
+    /// any number of commits with that flag. Also what became of a commit with [`Commit::feedback`], and where the
+    /// surface is ([`FrameEvent`]).
     Frame = 17 ToApp payload 0, handle false;
     /// The attachment is not read any more. Sent exactly once for every attachment number, also when its surface is
     /// destroyed. The pixels belong to the app again.
