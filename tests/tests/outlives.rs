@@ -91,12 +91,7 @@ fn windows_outlive_their_bridge() {
             Ok(session.windows(&rig)?.iter().any(|w| w.rect == [90, 60, 700, 520]).then_some(()))
         })
         .unwrap();
-        session
-            .message(
-                &rig,
-                &["for_window [shell=\"xdg_shell\"] floating enable"],
-            )
-            .unwrap();
+        session.message(&rig, &["for_window [shell=\"xdg_shell\"] floating enable"]).unwrap();
         let before = session.settled(&rig).unwrap();
         // More than one dies.
         for _ in 0..3 {

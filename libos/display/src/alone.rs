@@ -87,6 +87,13 @@ impl<P: Platform> Display<P> {
         });
     }
 
+    /// A window that appears is on some output: some clients draw no second frame before it is.
+    pub(crate) fn enter_alone(&mut self, number: u32) {
+        if let Some(output) = self.outputs.keys().next().copied().filter(|_| self.alone) {
+            self.host_moves(number, output, true);
+        }
+    }
+
     /// A bridge that shows a known window for the first time may leave its size to the app. The user chose it before:
     /// it stays.
     pub(crate) fn keep_size(&mut self, configure: &mut Configure) {

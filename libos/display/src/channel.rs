@@ -64,6 +64,8 @@ impl<P: Platform> Display<P> {
             Message::BufferRelease(release, _) => self.release_attachment(release.buffer),
             Message::Pointer(pointer, _) => self.pointer(&pointer),
             Message::Key(key, _) => self.key(&key),
+            Message::Touch(touch, _) => self.touch(&touch),
+            Message::TextEdit(edit, text) => self.text_edit(&edit, text),
             Message::Offer(_, mimes) => self.host_offers(mimes),
             Message::Request(request, mime) => self.host_asks(platform, request.transfer, mime),
             Message::Data(data, piece) => self.host_sends(platform, &data, piece),
@@ -80,6 +82,7 @@ impl<P: Platform> Display<P> {
             self.release_stale();
             self.go_on_alone();
             self.answer_syncs();
+            self.discard_all_feedback();
         }
     }
 
@@ -101,13 +104,22 @@ impl<P: Platform> Display<P> {
         self.out.clear();
         self.connected = true;
         self.alone = false;
-        self.send(&Message::Hello(Hello { version: u32::from(VERSION), decorations: 0 }, &[]), None);
-        self.set_decorations(hello.decorations != 0);
+        self.send(&Message::Hello(Hello { version: u32::from(VERSION), features: 0 }, &[]), None);
+        self.set_features(hello.features);
         self.release_stale();
         self.end_transfers(platform);
         self.stale_outputs = self.outputs.keys().copied().collect();
         for focus in [self.seat.pointer_focus, self.seat.keyboard_focus] {
             self.drop_focus(focus);
+        }
+        self.leave_text_input();
+        self.cancel_touch();
+        self.discard_all_feedback();
+        let surfaces: Vec<u32> = self.surfaces.keys().copied().collect();
+        for number in surfaces {
+            self.leave_outputs(number);
+            self.unconstrain(number);
+            self.host_inhibits(number, false);
         }
         // Menus belong to a moment that is over; their grabs would not be granted again.
         let is_popup = |s: &Surface| s.announced && s.role == Role::Popup;
@@ -169,7 +181,11 @@ impl<P: Platform> Display<P> {
 
 fn payload_len(message: &Message<'_>) -> usize {
     match message {
-        Message::Text(_, p) | Message::Offer(_, p) | Message::Request(_, p) | Message::Data(_, p) => p.len(),
+        Message::Text(_, p)
+        | Message::Offer(_, p)
+        | Message::Request(_, p)
+        | Message::Data(_, p)
+        | Message::TextInput(_, p) => p.len(),
         _ => 0,
     }
 }

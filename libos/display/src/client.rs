@@ -56,6 +56,8 @@ pub struct Client<F> {
     /// Callbacks of wl_display.sync that wait for the host.
     pub syncs: Vec<u32>,
     pub failed: bool,
+    /// It has made an icon of buffers.
+    pub has_icons: bool,
 }
 
 impl<F> Client<F> {
@@ -72,6 +74,7 @@ impl<F> Client<F> {
             used_ids: 0,
             syncs: Vec::new(),
             failed: false,
+            has_icons: false,
         }
     }
 
@@ -134,6 +137,7 @@ impl<P: Platform> Display<P> {
         }
         self.drop_selections_of(id);
         self.copies.forget_client(id);
+        self.forget_text_inputs_of(id);
         if let Some(client) = self.clients.remove(&id) {
             for object in client.objects.values() {
                 match &object.kind {

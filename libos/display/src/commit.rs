@@ -2,11 +2,14 @@
 
 use crate::client::{ClientId, Fault, display_error};
 use crate::object::Kind;
+use crate::shell::{surface_error, toplevel_error};
 use crate::shm::Attachment;
 use crate::surface::{Attach, Pending, Role, Surface, union};
+use crate::viewport::error as viewport_error;
 use crate::{Display, Platform};
+use alloc::vec::Vec;
 use postern_channel as msg;
-use postern_channel::{CommitFlag, Message, Rect, Text, TextField, limit};
+use postern_channel::{CommitFlag, FrameEvent, Message, Rect, Text, TextField, limit};
 
 /// What a commit did to a surface, for what follows when it is sent.
 struct Applied {
@@ -20,12 +23,16 @@ impl<P: Platform> Display<P> {
     pub(crate) fn commit(&mut self, client: ClientId, number: u32) -> Result<(), Fault> {
         let Some(surface) = self.surfaces.get_mut(&number) else { return Ok(()) };
         let mut pending = core::mem::replace(&mut surface.pending, Pending::new());
+        let releases = core::mem::take(&mut pending.releases);
         if let Attach::Buffer(object) = pending.attach {
             let sent = surface.sent;
-            pending.attach = self.take_buffer(client, object)?;
+            pending.attach = self.take_buffer(client, object, releases)?;
             if let Attach::Taken(_, buffer) = pending.attach {
                 self.note_copy(client, object, buffer, &pending, &sent);
             }
+        } else if !releases.is_empty() {
+            let text = "a release callback without a buffer";
+            return Err(Fault { object: surface.object, code: NO_BUFFER, text });
         }
         if !self.is_synchronised(number) {
             return self.apply(number, pending);
@@ -64,7 +71,7 @@ impl<P: Platform> Display<P> {
     }
 
     /// A new attachment of a buffer.
-    fn take_buffer(&mut self, client: ClientId, object: u32) -> Result<Attach, Fault> {
+    fn take_buffer(&mut self, client: ClientId, object: u32, releases: Vec<u32>) -> Result<Attach, Fault> {
         let number = Self::fresh(&mut self.next_attachment, &self.attachments);
         let found = self.clients.get_mut(&client).and_then(|c| c.objects.get_mut(&object));
         let Some(Kind::Buffer(buffer)) = found.map(|o| &mut o.kind) else { return Ok(Attach::Null) };
@@ -76,7 +83,7 @@ impl<P: Platform> Display<P> {
         if let Some(pool) = self.pools.get_mut(&copy.pool) {
             pool.references += 1;
         }
-        self.attachments.insert(number, Attachment { client, buffer: object });
+        self.attachments.insert(number, Attachment { client, buffer: object, releases });
         Ok(Attach::Taken(number, copy))
     }
 
@@ -118,7 +125,7 @@ impl<P: Platform> Display<P> {
         if matches!(pending.attach, Attach::Taken(..) | Attach::Null) {
             applied.replaced = core::mem::take(&mut commit.buffer);
             old_pool = core::mem::take(&mut commit.pool);
-            commit.flags &= !CommitFlag::BUFFER;
+            commit.flags &= !(CommitFlag::BUFFER | CommitFlag::SINGLE_PIXEL);
         }
         if let Attach::Taken(attachment, buffer) = pending.attach {
             commit.buffer = attachment;
@@ -129,6 +136,9 @@ impl<P: Platform> Display<P> {
             commit.height = buffer.height;
             commit.format = buffer.format;
             commit.flags |= CommitFlag::BUFFER;
+            if buffer.is_pixel {
+                commit.flags |= CommitFlag::SINGLE_PIXEL;
+            }
             self.frames += 1;
         }
         commit.scale = pending.scale.unwrap_or(commit.scale);
@@ -147,6 +157,13 @@ impl<P: Platform> Display<P> {
             Some(None) => commit.flags &= !CommitFlag::INPUT_REGION,
             None => {}
         }
+        if let Some(region) = pending.pointer_region {
+            crate::constraint::apply_region(commit, region);
+        }
+        if let Some(hint) = pending.cursor_hint {
+            commit.cursor_hint = hint;
+            commit.flags |= CommitFlag::CURSOR_HINT;
+        }
         commit.damage = damage(&pending, commit);
         if !pending.frames.is_empty() {
             if surface.frames.is_empty() {
@@ -160,7 +177,15 @@ impl<P: Platform> Display<P> {
             commit.flags |= CommitFlag::FRAME;
         }
         surface.mapped = commit.flags & CommitFlag::BUFFER != 0;
-        let checked = check(surface);
+        // One that the bridge knows is answered by it, also if this update comes first.
+        let unknown = if surface.announced { 0 } else { commit.feedback };
+        let (client, checked) = (surface.client, check(surface));
+        self.discard_feedback(unknown);
+        let feedback = self.want_feedback(client, number, pending.feedbacks);
+        if let Some(surface) = self.surfaces.get_mut(&number) {
+            surface.sent.feedback = feedback;
+        }
+        self.move_hotspot(number, pending.offset);
         self.release_pool(old_pool);
         checked.map(|()| applied)
     }
@@ -178,10 +203,12 @@ impl<P: Platform> Display<P> {
         if !is_mapped && !applied.was_mapped {
             self.configure_alone(number);
         }
-        match (applied.was_mapped, is_mapped) {
-            (false, true) => self.enter_outputs(number),
-            (true, false) => self.leave_outputs(number),
-            _ => {}
+        if is_mapped && !applied.was_mapped {
+            self.enter_alone(number);
+        }
+        if applied.was_mapped && !is_mapped {
+            self.leave_outputs(number);
+            self.unconstrain(number);
         }
     }
 
@@ -212,7 +239,9 @@ impl<P: Platform> Display<P> {
         surface.announced = true;
         if first {
             surface.announced_at = self.now_ms;
+            self.prefer_scale(number);
         }
+        let Some(surface) = self.surfaces.get(&number) else { return };
         let texts = if first { [surface.title.clone(), surface.app_id.clone()] } else { Default::default() };
         self.send(&Message::Commit(commit, &[]), None);
         for (field, text) in [TextField::TITLE, TextField::APP_ID].into_iter().zip(texts) {
@@ -254,20 +283,30 @@ impl<P: Platform> Display<P> {
         let due = |s: &crate::surface::Surface| {
             !s.frames.is_empty() && now_ms.wrapping_sub(s.frames_since) >= HIDDEN_FRAME_MS
         };
-        let late: alloc::vec::Vec<u32> =
-            self.surfaces.iter().filter(|(_, s)| due(s)).map(|(n, _)| *n).collect();
+        let late: Vec<u32> = self.surfaces.iter().filter(|(_, s)| due(s)).map(|(n, _)| *n).collect();
         for number in late {
             self.frame_done(number, now_ms.wrapping_add(self.clock_offset));
         }
         self.answer_syncs();
     }
 
-    /// The host says that it is time for a frame.
+    /// The host says that it is time for a frame, what became of one, or where a surface is.
     pub(crate) fn host_frame(&mut self, frame: &msg::Frame) {
-        self.clock_offset = frame.time.wrapping_sub(self.now_ms);
-        self.frame_done(frame.surface, frame.time);
+        match frame.event {
+            FrameEvent::DRAW => {
+                self.clock_offset = frame.time.wrapping_sub(self.now_ms);
+                self.frame_done(frame.surface, frame.time);
+            }
+            FrameEvent::ENTERED => self.host_moves(frame.surface, frame.output, true),
+            FrameEvent::LEFT => self.host_moves(frame.surface, frame.output, false),
+            FrameEvent::SCALE => self.host_scale(frame.surface, frame.flags),
+            _ => self.host_feedback(frame),
+        }
     }
 }
+
+/// wl_surface.error.no_buffer.
+const NO_BUFFER: u32 = 5;
 
 /// Most attachments that the bridge may still read: far more than any app has buffers.
 const MAX_ATTACHMENTS: usize = 16_384;
@@ -286,24 +325,34 @@ pub fn size_of(commit: &msg::Commit) -> [i32; 2] {
 /// Rules that a committed state must keep: those that a compositor would end the whole app's connection for.
 fn check(surface: &Surface) -> Result<(), Fault> {
     let commit = &surface.sent;
+    let [(min_width, max_width), (min_height, max_height)] =
+        [0, 1].map(|i: usize| (commit.min_size.get(i).copied(), commit.max_size.get(i).copied()));
+    let is_crossed = |min: Option<i32>, max: Option<i32>| max.is_some_and(|m| m != 0) && max < min;
+    if is_crossed(min_width, max_width) || is_crossed(min_height, max_height) {
+        let text = "the largest size is smaller than the smallest";
+        return Err(Fault { object: surface.xdg_role, code: toplevel_error::INVALID_SIZE, text });
+    }
     if !surface.mapped {
         return Ok(());
     }
+    if surface.xdg_surface != 0 && surface.xdg_role == 0 {
+        let (code, text) = (surface_error::NOT_CONSTRUCTED, "a buffer for an xdg_surface without role");
+        return Err(Fault { object: surface.xdg_surface, code, text });
+    }
     if !surface.configured && matches!(surface.role, Role::Toplevel | Role::Popup) {
-        return Err(Fault {
-            object: surface.xdg_surface,
-            code: 3,
-            text: "a buffer before the first configure",
-        });
+        let (code, text) = (surface_error::UNCONFIGURED_BUFFER, "a buffer before the first configure");
+        return Err(Fault { object: surface.xdg_surface, code, text });
     }
     let source = commit.source;
     if source.width > 0 {
         let [width, height] = size_of(commit);
         if source.x + source.width > width * 256 || source.y + source.height > height * 256 {
-            return Err(Fault { object: surface.viewport, code: 2, text: "a source outside of the buffer" });
+            let (code, text) = (viewport_error::OUT_OF_BUFFER, "a source outside of the buffer");
+            return Err(Fault { object: surface.viewport, code, text });
         }
         if commit.destination[0] == 0 && (source.width % 256 != 0 || source.height % 256 != 0) {
-            return Err(Fault { object: surface.viewport, code: 1, text: "a source of broken size" });
+            let (code, text) = (viewport_error::BAD_SIZE, "a source of broken size");
+            return Err(Fault { object: surface.viewport, code, text });
         }
     }
     Ok(())
@@ -314,6 +363,8 @@ fn check(surface: &Surface) -> Result<(), Fault> {
 fn merge(earlier: Pending, later: Pending) -> (Pending, Attach) {
     let mut frames = earlier.frames;
     frames.extend(later.frames);
+    let mut feedbacks = earlier.feedbacks;
+    feedbacks.extend(later.feedbacks);
     let (attach, unused) = match later.attach {
         Attach::Keep => (earlier.attach, Attach::Keep),
         new => (new, earlier.attach),
@@ -334,6 +385,11 @@ fn merge(earlier: Pending, later: Pending) -> (Pending, Attach) {
         geometry: later.geometry.or(earlier.geometry),
         min_size: later.min_size.or(earlier.min_size),
         max_size: later.max_size.or(earlier.max_size),
+        offset: [0, 1].map(|i| earlier.offset[i].saturating_add(later.offset[i])),
+        releases: Vec::new(),
+        feedbacks,
+        pointer_region: later.pointer_region.or(earlier.pointer_region),
+        cursor_hint: later.cursor_hint.or(earlier.cursor_hint),
     };
     (merged, unused)
 }

@@ -3,11 +3,11 @@
 
 use crate::client::ClientId;
 use crate::object::Kind;
-use crate::shell::{Done, Failure};
+use crate::shell::{Done, Failure, fault};
 use crate::wire::Reader;
 use crate::{Display, Platform};
 use alloc::vec::Vec;
-use postern_channel::CommitFlag;
+use postern_channel::{CommitFlag, Feature};
 
 /// `org_kde_kwin_server_decoration.mode`.
 mod kde_mode {
@@ -15,15 +15,26 @@ mod kde_mode {
     pub const SERVER: u32 = 2;
 }
 
+/// Errors of zxdg_toplevel_decoration_v1. That a decoration is made after the first buffer, or destroyed after its
+/// window, is forgiven: compositors did so for long, and toolkits rely on it.
+mod error {
+    pub const ALREADY_CONSTRUCTED: u32 = 1;
+}
+
 impl<P: Platform> Display<P> {
     /// What clients of the older protocol do if they have no wish.
     pub(crate) fn default_decoration_mode(&self) -> u32 {
-        if self.server_decorations { kde_mode::SERVER } else { kde_mode::CLIENT }
+        if self.has_server_decorations() { kde_mode::SERVER } else { kde_mode::CLIENT }
     }
 
-    /// A bridge said whether its compositor can draw decorations.
-    pub(crate) fn set_decorations(&mut self, by_compositor: bool) {
-        if core::mem::replace(&mut self.server_decorations, by_compositor) == by_compositor {
+    /// Whether the compositor can draw decorations.
+    fn has_server_decorations(&self) -> bool {
+        self.features & Feature::DECORATIONS != 0
+    }
+
+    /// A bridge said whether its compositor can draw decorations; `before` is what the last one said.
+    pub(crate) fn decorations_changed(&mut self, before: u32) {
+        if (before ^ self.features) & Feature::DECORATIONS == 0 {
             return;
         }
         let mode = self.default_decoration_mode();
@@ -41,6 +52,7 @@ impl<P: Platform> Display<P> {
     pub(crate) fn make_decoration(
         &mut self,
         id: ClientId,
+        manager: u32,
         opcode: u16,
         version: u32,
         r: &mut Reader<'_>,
@@ -51,6 +63,9 @@ impl<P: Platform> Display<P> {
                 let Some(&Kind::Toplevel(number)) = self.kind_of(id, toplevel) else {
                     return Err(Failure::Malformed);
                 };
+                if self.surfaces.get(&number).is_some_and(|s| s.decoration != 0) {
+                    return fault(manager, error::ALREADY_CONSTRUCTED, "the window has a decoration");
+                }
                 self.create(id, new, Kind::Decoration(number), version)?;
                 if let Some(s) = self.surfaces.get_mut(&number) {
                     s.decoration = new;
@@ -111,7 +126,7 @@ impl<P: Platform> Display<P> {
             1 => {
                 // 0 is no decoration at all, which again is the client's business.
                 let wish = r.u32()?;
-                let by_client = wish != kde_mode::SERVER || !self.server_decorations;
+                let by_client = wish != kde_mode::SERVER || !self.has_server_decorations();
                 if let Some(s) = self.surfaces.get_mut(&number) {
                     s.kde_server = !by_client;
                 }

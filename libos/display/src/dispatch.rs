@@ -1,17 +1,25 @@
 //! Requests of clients, one after another.
 
 use crate::client::{ClientError, ClientId, FIRST_SERVER_ID, Fault, MAX_OBJECTS, display_error};
-use crate::object::{Kind, Object, Positioner};
+use crate::object::{Kind, Object};
 use crate::shell::{Done, Failure, fault};
-use crate::surface::{Attach, Role, largest, union};
+use crate::surface::{Attach, largest, union};
 use crate::wire::Reader;
 use crate::{Display, Platform};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use postern_channel::{Rect, Rect256, limit};
+use postern_channel::Rect;
 
 /// Most bytes of one request; libwayland's own limit.
 const MAX_REQUEST: usize = 4096;
+/// Errors of wl_surface.
+mod error {
+    pub const INVALID_SCALE: u32 = 0;
+    pub const INVALID_TRANSFORM: u32 = 1;
+    pub const INVALID_OFFSET: u32 = 3;
+    pub const DEFUNCT_ROLE_OBJECT: u32 = 4;
+}
+
 /// Most files that may wait for the request that they belong to.
 const MAX_FILES: usize = 256;
 
@@ -144,13 +152,16 @@ impl<P: Platform> Display<P> {
             return fault(1, display_error::INVALID_OBJECT, "an unknown object");
         };
         let version = found.version;
+        if !found.has_request(opcode) {
+            return Err(Failure::Malformed);
+        }
         match &found.kind {
             Kind::Display => self.display_request(id, opcode, r),
             Kind::Registry if opcode == 0 => self.bind(id, r),
-            Kind::Compositor => self.compositor_request(id, version, opcode, r),
+            Kind::Compositor => self.compositor_request(id, object, version, opcode, r),
             Kind::Surface(number) => {
                 let number = *number;
-                self.surface_request(id, object, number, opcode, r)
+                self.surface_request(id, object, version, number, opcode, r)
             }
             Kind::Region(_) => self.region_request(id, object, opcode, r),
             Kind::Subcompositor => self.subcompositor_request(id, object, opcode, r),
@@ -165,6 +176,7 @@ impl<P: Platform> Display<P> {
             }
             Kind::Buffer(buffer) if opcode == 0 => {
                 let pool = buffer.pool;
+                self.check_icons(id, object)?;
                 self.destroy_buffer(id, object, pool);
                 Ok(())
             }
@@ -185,15 +197,7 @@ impl<P: Platform> Display<P> {
             }
             Kind::Toplevel(number) | Kind::Popup(number) if opcode == 0 => {
                 let number = *number;
-                // The surface may be gone, or be the window of a later object.
-                if self.surfaces.get(&number).is_some_and(|s| s.xdg_role == object) {
-                    self.retract(number);
-                    if let Some(surface) = self.surfaces.get_mut(&number) {
-                        surface.xdg_role = 0;
-                    }
-                }
-                self.destroy(id, object);
-                Ok(())
+                self.destroy_window(id, object, number)
             }
             Kind::Toplevel(number) => {
                 let number = *number;
@@ -201,7 +205,7 @@ impl<P: Platform> Display<P> {
             }
             Kind::Popup(number) => {
                 let number = *number;
-                self.popup_request(id, number, opcode, r)
+                self.popup_request(id, object, number, opcode, r)
             }
             _ => self.extra_request(platform, id, object, version, opcode, r),
         }
@@ -257,13 +261,27 @@ impl<P: Platform> Display<P> {
                 }
             }
             Some(Kind::KdeDecorationManager) => drop(client.event(new, 0).u32(decoration_mode)),
+            Some(Kind::Presentation) => drop(client.event(new, 0).u32(crate::presentation::CLOCK)),
+            // No size is preferred.
+            Some(Kind::IconManager) => drop(client.event(new, 1)),
             Some(Kind::Output(_)) => self.greet_output(id, new),
             _ => {}
         }
         Ok(())
     }
 
-    fn compositor_request(&mut self, id: ClientId, version: u32, opcode: u16, r: &mut Reader<'_>) -> Done {
+    fn compositor_request(
+        &mut self,
+        id: ClientId,
+        object: u32,
+        version: u32,
+        opcode: u16,
+        r: &mut Reader<'_>,
+    ) -> Done {
+        if opcode == 2 {
+            self.destroy(id, object);
+            return Ok(());
+        }
         let new = r.u32()?;
         match opcode {
             0 => {
@@ -312,6 +330,7 @@ impl<P: Platform> Display<P> {
         &mut self,
         id: ClientId,
         object: u32,
+        version: u32,
         number: u32,
         opcode: u16,
         r: &mut Reader<'_>,
@@ -326,13 +345,24 @@ impl<P: Platform> Display<P> {
         match opcode {
             0 => {
                 if self.surfaces.get(&number).is_some_and(|s| s.xdg_role != 0) {
-                    return fault(object, 4, "the surface is destroyed before its role");
+                    return fault(object, error::DEFUNCT_ROLE_OBJECT, "it is destroyed before its role");
                 }
                 self.destroy_surface(number);
                 self.destroy(id, object);
                 return Ok(());
             }
             6 => return Ok(self.commit(id, number)?),
+            11 => {
+                let callback = r.u32()?;
+                self.create(id, callback, Kind::Callback, 1)?;
+                if let Some(surface) = self.surfaces.get_mut(&number) {
+                    if surface.pending.releases.len() >= 256 {
+                        return fault(1, display_error::NO_MEMORY, "too many release callbacks");
+                    }
+                    surface.pending.releases.push(callback);
+                }
+                return Ok(());
+            }
             3 => {
                 let callback = r.u32()?;
                 self.create(id, callback, Kind::Callback, 1)?;
@@ -348,14 +378,20 @@ impl<P: Platform> Display<P> {
         }
         match opcode {
             1 => {
-                let (buffer, _x, _y) = (r.u32()?, r.i32()?, r.i32()?);
+                let (buffer, offset) = (r.u32()?, [r.i32()?, r.i32()?]);
                 let attach = match self.kind_of(id, buffer) {
                     _ if buffer == 0 => Attach::Null,
                     Some(Kind::Buffer(_)) => Attach::Buffer(buffer),
                     _ => return Err(Failure::Malformed),
                 };
+                if version >= 5 && offset != [0; 2] {
+                    return fault(object, error::INVALID_OFFSET, "the offset has a request of its own");
+                }
                 if let Some(surface) = self.surfaces.get_mut(&number) {
                     surface.pending.attach = attach;
+                    if version < 5 {
+                        surface.pending.offset = offset;
+                    }
                 }
             }
             4 | 5 => {
@@ -384,107 +420,24 @@ impl<P: Platform> Display<P> {
                 if opcode == 7 {
                     let value = u32::try_from(value).ok().filter(|v| *v <= 7);
                     if value.is_none() {
-                        return fault(object, 1, "an invalid transform");
+                        return fault(object, error::INVALID_TRANSFORM, "an invalid transform");
                     }
                     surface.pending.transform = value;
                 } else {
+                    // Larger ones than any screen's would be allowed, but nothing draws so.
                     if !(1..=8).contains(&value) {
-                        return fault(object, 0, "an invalid scale");
+                        return fault(object, error::INVALID_SCALE, "an invalid scale");
                     }
                     surface.pending.scale = Some(value);
                 }
             }
             10 => {
-                let _ = (r.i32()?, r.i32()?);
+                let offset = [r.i32()?, r.i32()?];
+                let Some(surface) = self.surfaces.get_mut(&number) else { return Ok(()) };
+                surface.pending.offset = offset;
             }
             _ => return Err(Failure::Malformed),
         }
         Ok(())
-    }
-
-    fn wm_base_request(
-        &mut self,
-        id: ClientId,
-        object: u32,
-        version: u32,
-        opcode: u16,
-        r: &mut Reader<'_>,
-    ) -> Done {
-        match opcode {
-            0 => self.destroy(id, object),
-            1 => {
-                let new = r.u32()?;
-                self.create(id, new, Kind::Positioner(Positioner::default()), version)?;
-            }
-            2 => {
-                let (new, surface) = (r.u32()?, r.u32()?);
-                let number = self.surface_of(id, surface)?;
-                self.new_xdg_surface(object, new, number)?;
-                self.create(id, new, Kind::XdgSurface(number), version)?;
-            }
-            3 => {
-                let _pong = r.u32()?;
-            }
-            _ => return Err(Failure::Malformed),
-        }
-        Ok(())
-    }
-
-    fn xdg_request(
-        &mut self,
-        id: ClientId,
-        object: u32,
-        number: u32,
-        version: u32,
-        opcode: u16,
-        r: &mut Reader<'_>,
-    ) -> Done {
-        match opcode {
-            0 => {
-                if let Some(surface) = self.surfaces.get_mut(&number).filter(|s| s.xdg_surface == object) {
-                    if surface.xdg_role != 0 {
-                        return fault(object, 6, "the xdg_surface is destroyed before its role");
-                    }
-                    surface.xdg_surface = 0;
-                }
-                self.destroy(id, object);
-            }
-            1 => {
-                let new = r.u32()?;
-                let windows = self.surfaces.values().filter(|s| s.role == Role::Toplevel && s.xdg_role != 0);
-                if windows.count() >= limit::TOPLEVELS {
-                    return fault(1, display_error::NO_MEMORY, "too many windows");
-                }
-                self.new_window(object, new, number, None)?;
-                self.create(id, new, Kind::Toplevel(number), version)?;
-                if version >= 5
-                    && let Some(client) = self.clients.get_mut(&id)
-                {
-                    // Window menu, maximise, full screen, minimise.
-                    let capabilities: Vec<u8> = (1..=4u32).flat_map(u32::to_ne_bytes).collect();
-                    drop(client.event(new, 3).array(&capabilities));
-                }
-            }
-            2 => {
-                let (new, parent, positioner) = (r.u32()?, r.u32()?, r.u32()?);
-                let parent = match self.kind_of(id, parent) {
-                    Some(Kind::XdgSurface(n)) => *n,
-                    _ => return fault(object, 0, "a popup needs a parent"),
-                };
-                let Some(Kind::Positioner(positioner)) = self.kind_of(id, positioner) else {
-                    return Err(Failure::Malformed);
-                };
-                let positioner = *positioner;
-                Self::check_positioner(object, &positioner)?;
-                self.new_window(object, new, number, Some((parent, positioner)))?;
-                self.create(id, new, Kind::Popup(number), version)?;
-            }
-            _ => self.xdg_surface_request(object, number, opcode, r)?,
-        }
-        Ok(())
-    }
-
-    pub(crate) fn viewport_source(r: &mut Reader<'_>) -> Result<Rect256, Failure> {
-        Ok(Rect256 { x: r.i32()?, y: r.i32()?, width: r.i32()?, height: r.i32()? })
     }
 }

@@ -1,17 +1,12 @@
-//! The smaller protocols: input objects, data devices, viewports, activation and what is only accepted.
+//! The smaller protocols, request by request, each handed to the module that knows it; and data devices.
 
 use crate::client::ClientId;
-use crate::object::Kind;
+use crate::object::{Kind, Token};
 use crate::selection::MAX_MIMES;
-use crate::shell::{Done, Failure, fault};
-use crate::surface::Role;
+use crate::shell::{Done, Failure};
 use crate::wire::Reader;
 use crate::{Display, Platform};
 use alloc::vec::Vec;
-use postern_channel::{Cursor, Rect256, limit};
-
-/// The last shape of wp_cursor_shape_device_v1 version 1: zoom_out.
-const LAST_SHAPE: u32 = 34;
 
 impl<P: Platform> Display<P> {
     pub(crate) fn extra_request(
@@ -25,36 +20,10 @@ impl<P: Platform> Display<P> {
     ) -> Done {
         let Some(kind) = self.kind_of(id, object).cloned() else { return Ok(()) };
         match (kind, opcode) {
-            (Kind::Seat, 0) => {
-                let new = r.u32()?;
-                self.create(id, new, Kind::Pointer, version)?;
-                self.greet_pointer(id, new);
-                Ok(())
-            }
-            (Kind::Seat, 1) => {
-                let new = r.u32()?;
-                self.create(id, new, Kind::Keyboard, version)?;
-                self.describe_keyboard(platform, id, new);
-                self.greet_keyboard(id, new);
-                Ok(())
-            }
-            (Kind::Seat, 2) => {
-                let new = r.u32()?;
-                self.create(id, new, Kind::Touch, version)
-            }
+            (Kind::Seat, _) => self.seat_request(platform, id, object, version, opcode, r),
             (Kind::Pointer, 0) => self.pointer_picture(id, object, r),
-            (Kind::CursorShapeManager, 1) => {
-                let (new, _pointer) = (r.u32()?, r.u32()?);
-                self.create(id, new, Kind::CursorShapeDevice, version)
-            }
-            (Kind::CursorShapeDevice, 1) => {
-                let (serial, shape) = (r.u32()?, r.u32()?);
-                if shape == 0 || shape > LAST_SHAPE {
-                    return fault(object, 1, "an unknown cursor shape");
-                }
-                self.set_cursor(id, Cursor { shape, surface: 0, hotspot: [0, 0], serial });
-                Ok(())
-            }
+            (Kind::CursorShapeManager, 1) => self.new_cursor_shape(id, version, r),
+            (Kind::CursorShapeDevice, 1) => self.set_cursor_shape(id, object, version, r),
             (
                 Kind::DataDeviceManager
                 | Kind::DataDevice
@@ -76,154 +45,61 @@ impl<P: Platform> Display<P> {
                 self.describe_output(id, new);
                 Ok(())
             }
-            (Kind::Viewporter, 1) => {
-                let (new, surface) = (r.u32()?, r.u32()?);
-                let number = self.surface_of(id, surface)?;
-                if self.surfaces.get(&number).is_some_and(|s| s.viewport != 0) {
-                    return fault(object, 0, "the surface has a viewport");
-                }
-                self.create(id, new, Kind::Viewport(number), version)?;
-                if let Some(s) = self.surfaces.get_mut(&number) {
-                    s.viewport = new;
-                }
-                Ok(())
-            }
+            (Kind::Viewporter, 1) => self.new_viewport(id, object, version, r),
             (Kind::Viewport(number), _) => self.viewport_request(id, object, number, opcode, r),
+            (Kind::SinglePixelManager, 1) => self.new_pixel(id, r),
             (Kind::DecorationManager, 1) | (Kind::KdeDecorationManager, _) => {
-                self.make_decoration(id, opcode, version, r)
+                self.make_decoration(id, object, opcode, version, r)
             }
             (Kind::Decoration(number), _) => self.decoration_request(id, object, number, opcode, r),
             (Kind::KdeDecoration(number), _) => self.kde_decoration_request(id, object, number, opcode, r),
             (Kind::Activation, 1) => {
                 let new = r.u32()?;
-                self.create(id, new, Kind::ActivationToken, version)
+                self.create(id, new, Kind::ActivationToken(Token::default()), version)
             }
-            (Kind::Callback | Kind::Registry, _) => Err(Failure::Malformed),
-            (Kind::Activation, 2) => {
-                // Raising a window of one's own without the user's wish is not passed on.
-                let _ = (r.string()?, r.u32()?);
+            (Kind::Activation, 2) => self.activate(id, r),
+            (Kind::ActivationToken(token), _) => self.token_request(id, object, token, opcode, r),
+            (Kind::Bell, 1) => self.ring(id, r),
+            (Kind::FractionalScaleManager, 1) => self.new_fractional_scale(id, object, version, r),
+            (Kind::FractionalScale(number), _) => self.fractional_scale_request(id, object, number, opcode),
+            (Kind::TextInputManager, 1) => self.new_text_input(id, version, r),
+            (Kind::TextInput, _) => self.text_input_request(id, object, opcode, r),
+            (Kind::IdleInhibitManager, 1) => self.new_idle_inhibitor(id, version, r),
+            (Kind::IdleInhibitor(number), 0) => {
+                self.destroy_idle_inhibitor(id, object, number);
                 Ok(())
             }
-            (Kind::ActivationToken, 3) => {
-                if let Some(client) = self.client(id) {
-                    drop(client.event(object, 0).string(b"postern"));
-                }
+            (Kind::ShortcutsInhibitManager, 1) => self.new_shortcuts_inhibitor(id, object, version, r),
+            (Kind::ShortcutsInhibitor(number), 0) => {
+                self.destroy_shortcuts_inhibitor(id, object, number);
                 Ok(())
             }
-            (Kind::ActivationToken, 0..=2) => Ok(()),
-            (Kind::FractionalScaleManager, 1) => {
-                let (new, surface) = (r.u32()?, r.u32()?);
-                let number = self.surface_of(id, surface)?;
-                self.create(id, new, Kind::FractionalScale(number), version)?;
-                let fraction = self.fraction();
-                if let Some(s) = self.surfaces.get_mut(&number) {
-                    s.scale_object = new;
-                }
-                if let Some(client) = self.client(id) {
-                    drop(client.event(new, 0).u32(fraction));
-                }
-                Ok(())
+            (Kind::PointerConstraints, 1 | 2) => self.new_constraint(id, object, opcode, version, r),
+            (Kind::LockedPointer(number) | Kind::ConfinedPointer(number), _) => {
+                self.constraint_request(id, object, number, opcode, r)
             }
-            (Kind::FractionalScale(number), 0) => {
-                if let Some(s) = self.surfaces.get_mut(&number).filter(|s| s.scale_object == object) {
-                    s.scale_object = 0;
-                }
+            (Kind::RelativePointerManager, 1) => self.new_relative_pointer(id, version, r),
+            (Kind::Presentation, 1) => self.new_feedback(id, version, r),
+            (Kind::Exporter, 1) => self.export(id, object, version, r),
+            (Kind::Exported(number), 0) => {
                 self.destroy(id, object);
+                self.withdraw_export(number);
                 Ok(())
             }
-            (Kind::TextInputManager, 1) => {
-                let (new, _seat) = (r.u32()?, r.u32()?);
-                self.create(id, new, Kind::TextInput(0), version)
-            }
-            (Kind::TextInput(_), 1..=6) => Ok(()),
-            (Kind::TextInput(commits), 7) => {
-                self.create_over(id, object, Kind::TextInput(commits.wrapping_add(1)));
-                Ok(())
-            }
-            (Kind::IdleInhibitManager, 1) => {
-                let (new, _surface) = (r.u32()?, r.u32()?);
-                self.create(id, new, Kind::IdleInhibitor, version)
-            }
+            (Kind::Importer, 1) => self.import(id, version, r),
+            (Kind::Imported(number), _) => self.imported_request(id, object, number, opcode, r),
+            (Kind::DialogManager, 1) => self.new_dialog(id, object, version, r),
+            (Kind::Dialog(number), _) => self.dialog_request(id, object, number, opcode),
+            (Kind::IconManager, _) => self.icon_manager_request(id, object, version, opcode, r),
+            (Kind::Icon(icon), _) => self.icon_request(id, object, icon, opcode, r),
+            (Kind::Callback | Kind::Registry | Kind::PresentationFeedback, _) => Err(Failure::Malformed),
             // What is left are destructors: release of input objects, destroy of the rest.
-            (Kind::Seat, 3) | (Kind::Pointer, 1) | (Kind::ActivationToken, 4) | (_, 0) => {
+            (Kind::Pointer, 1) | (_, 0) => {
                 self.destroy(id, object);
                 Ok(())
             }
             _ => Err(Failure::Malformed),
         }
-    }
-
-    /// wl_pointer.set_cursor.
-    fn pointer_picture(&mut self, id: ClientId, object: u32, r: &mut Reader<'_>) -> Done {
-        let (serial, surface) = (r.u32()?, r.u32()?);
-        let hotspot = [r.i32()?, r.i32()?].map(|v| v.clamp(-limit::SIZE, limit::SIZE));
-        let mut number = 0;
-        if surface != 0 {
-            number = self.surface_of(id, surface)?;
-            let Some(s) = self.surfaces.get_mut(&number) else { return Ok(()) };
-            if !matches!(s.role, Role::None | Role::Cursor) {
-                return fault(object, 0, "the surface has another role");
-            }
-            let fresh = s.role == Role::None;
-            s.role = Role::Cursor;
-            if fresh && s.sent.buffer != 0 {
-                self.send_commit(number);
-            }
-        }
-        self.set_cursor(id, Cursor { shape: 0, surface: number, hotspot, serial });
-        Ok(())
-    }
-
-    fn viewport_request(
-        &mut self,
-        id: ClientId,
-        object: u32,
-        number: u32,
-        opcode: u16,
-        r: &mut Reader<'_>,
-    ) -> Done {
-        match opcode {
-            0 => {
-                if let Some(s) = self.surfaces.get_mut(&number).filter(|s| s.viewport == object) {
-                    s.viewport = 0;
-                    s.pending.source = Some(Rect256::default());
-                    s.pending.destination = Some([0, 0]);
-                }
-                self.destroy(id, object);
-            }
-            1 => {
-                let rect = Self::viewport_source(r)?;
-                let unset = [rect.x, rect.y, rect.width, rect.height] == [-256; 4];
-                let most = limit::SIZE * 256;
-                let valid = rect.x >= 0 && rect.y >= 0 && rect.width > 0 && rect.height > 0;
-                if !unset && !valid {
-                    return fault(object, 0, "an invalid source rectangle");
-                }
-                let cut = |v: i32| v.min(most);
-                let rect = Rect256 {
-                    x: cut(rect.x),
-                    y: cut(rect.y),
-                    width: cut(rect.width),
-                    height: cut(rect.height),
-                };
-                if let Some(s) = self.surfaces.get_mut(&number) {
-                    s.pending.source = Some(if unset { Rect256::default() } else { rect });
-                }
-            }
-            2 => {
-                let size = [r.i32()?, r.i32()?];
-                let unset = size == [-1, -1];
-                if !unset && size.iter().any(|v| *v <= 0) {
-                    return fault(object, 0, "an invalid destination size");
-                }
-                if let Some(s) = self.surfaces.get_mut(&number) {
-                    s.pending.destination =
-                        Some(if unset { [0, 0] } else { size.map(|v| v.min(limit::SIZE)) });
-                }
-            }
-            _ => return Err(Failure::Malformed),
-        }
-        Ok(())
     }
 
     /// Data device and primary selection.

@@ -4,10 +4,11 @@
 //! ([`Display::take_events`]) and messages for the compositor bridge ([`Display::take_channel`]) come out. It does no
 //! I/O, has no threads and no clock. A library OS calls it inline from the system call by which a client sends.
 //!
-//! Modules: [`wire`] bytes; `object` what client ids name; `shm`, `surface`, `subsurface` and `commit` pixels, `copies`
-//! those that cannot be shared; `shell` windows; `seat` input; `selection` copy and paste; `output` and `extras` the
-//! small protocols; `sync` and `dispatch` request by request; `channel` the bridge's end; `alone` what happens without
-//! one.
+//! Modules: [`wire`] bytes; `object` what client ids name; `shm`, `surface`, `subsurface`, `viewport` and `commit`
+//! pixels, `copies` those that cannot be shared; `shell`, `decoration`, `dialog`, `foreign` and `icon` windows; `seat`,
+//! `touch`, `cursor`, `constraint`, `inhibit` and `text_input` input; `selection` copy and paste; `output`, `scale` and
+//! `presentation` where and when things are shown; `attention` who comes to the front; `sync`, `dispatch` and `extras`
+//! request by request; `channel` the bridge's end, `alone` what happens without one.
 //!
 //! A client that breaks the protocol gets `wl_display.error` and is disconnected; the other clients go on.
 #![no_std]
@@ -17,16 +18,25 @@
 extern crate alloc;
 
 mod alone;
+mod attention;
 mod channel;
 mod client;
 mod commit;
+mod constraint;
 mod copies;
+mod cursor;
 mod decoration;
+mod dialog;
 mod dispatch;
 mod extras;
+mod foreign;
 mod globals;
+mod icon;
+mod inhibit;
 mod object;
 mod output;
+mod presentation;
+mod scale;
 mod seat;
 mod selection;
 mod shell;
@@ -34,6 +44,9 @@ mod shm;
 mod subsurface;
 mod surface;
 mod sync;
+mod text_input;
+mod touch;
+mod viewport;
 pub mod wire;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -99,14 +112,24 @@ pub struct Display<P: Platform> {
     seat: seat::Seat<P::Handle>,
     clipboard: selection::Selection<P::File>,
     primary: selection::Primary,
+    text_inputs: text_input::TextInputs,
+    /// Wishes for presentation feedback that were not answered: number → who waits.
+    feedbacks: BTreeMap<u32, presentation::Feedback>,
+    /// Activation tokens that were given out and not used, oldest first.
+    tokens: VecDeque<attention::Given>,
+    /// Windows that clients export to each other.
+    exports: BTreeMap<u32, foreign::Export>,
     out: VecDeque<Outgoing<P::Handle>>,
     ready: BTreeSet<ClientId>,
     next_surface: u32,
     next_pool: u32,
     next_attachment: u32,
     next_serial: u32,
-    /// Whether the compositor can draw decorations.
-    server_decorations: bool,
+    next_feedback: u32,
+    next_token: u32,
+    next_export: u32,
+    /// What the compositor has: [`msg::Feature`] bits.
+    features: u32,
     connected: bool,
     /// No bridge is there and clients go on without.
     alone: bool,
@@ -139,13 +162,20 @@ impl<P: Platform> Display<P> {
             seat: seat::Seat::default(),
             clipboard: selection::Selection::default(),
             primary: selection::Primary::default(),
+            text_inputs: text_input::TextInputs::default(),
+            feedbacks: BTreeMap::new(),
+            tokens: VecDeque::new(),
+            exports: BTreeMap::new(),
             out: VecDeque::new(),
             ready: BTreeSet::new(),
             next_surface: 1,
             next_pool: 1,
             next_attachment: 1,
             next_serial: 1,
-            server_decorations: false,
+            next_feedback: 1,
+            next_token: 1,
+            next_export: 1,
+            features: 0,
             connected: false,
             alone: false,
             now_ms: 0,

@@ -49,14 +49,51 @@ pub enum Kind {
     /// Surface.
     KdeDecoration(u32),
     Activation,
-    ActivationToken,
+    ActivationToken(Token),
     FractionalScaleManager,
     FractionalScale(u32),
     TextInputManager,
-    /// Commits so far.
-    TextInput(u32),
+    TextInput,
     IdleInhibitManager,
-    IdleInhibitor,
+    IdleInhibitor(u32),
+    PointerConstraints,
+    LockedPointer(u32),
+    ConfinedPointer(u32),
+    RelativePointerManager,
+    RelativePointer,
+    Presentation,
+    PresentationFeedback,
+    SinglePixelManager,
+    Exporter,
+    /// Number of the export.
+    Exported(u32),
+    Importer,
+    /// Number of the export, 0 = there is none.
+    Imported(u32),
+    DialogManager,
+    Dialog(u32),
+    IconManager,
+    Icon(Icon),
+    Bell,
+    ShortcutsInhibitManager,
+    ShortcutsInhibitor(u32),
+}
+
+/// A `xdg_activation_token_v1`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Token {
+    pub serial: u32,
+    /// It was committed.
+    pub is_used: bool,
+}
+
+/// A `xdg_toplevel_icon_v1`.
+#[derive(Clone, Debug, Default)]
+pub struct Icon {
+    /// It was given to a window.
+    pub is_immutable: bool,
+    /// Object ids of its buffers.
+    pub buffers: Vec<u32>,
 }
 
 /// A buffer in a pool.
@@ -68,6 +105,8 @@ pub struct Buffer {
     pub height: i32,
     pub stride: u32,
     pub format: u32,
+    /// It is no memory but one pixel, of the colour in `offset`.
+    pub is_pixel: bool,
     /// Attachments that the bridge has not released.
     pub uses: u32,
 }
@@ -76,7 +115,8 @@ pub struct Buffer {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Positioner {
     pub size: [i32; 2],
-    pub anchor_rect: Rect,
+    /// None: not set yet.
+    pub anchor_rect: Option<Rect>,
     pub anchor: u32,
     pub gravity: u32,
     pub constraint: u32,
@@ -89,4 +129,23 @@ pub struct Positioner {
 pub struct Object {
     pub kind: Kind,
     pub version: u32,
+}
+
+impl Object {
+    /// Whether the version that was bound has this request: those that came later are listed here.
+    pub fn has_request(&self, opcode: u16) -> bool {
+        let since = match (&self.kind, opcode) {
+            (Kind::Compositor, 2) | (Kind::Surface(_), 11) => 7,
+            (Kind::Shm, 1) | (Kind::Surface(_), 7) => 2,
+            (Kind::Surface(_), 8)
+            | (Kind::Positioner(_), 7..=9)
+            | (Kind::Popup(_), 2)
+            | (Kind::Pointer, 1)
+            | (Kind::Keyboard | Kind::Touch | Kind::Output(_), 0) => 3,
+            (Kind::Surface(_), 9) => 4,
+            (Kind::Surface(_), 10) | (Kind::Seat, 3) => 5,
+            _ => 1,
+        };
+        self.version >= since
+    }
 }

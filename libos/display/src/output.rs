@@ -21,11 +21,7 @@ impl<P: Platform> Display<P> {
         }
         self.drop_stand_in(output.output);
         self.describe_outputs(output.output);
-        let mapped: Vec<u32> = self.surfaces.iter().filter(|(_, s)| s.mapped).map(|(n, _)| *n).collect();
-        for number in mapped {
-            self.enter_outputs(number);
-            self.prefer_scale(number);
-        }
+        self.prefer_scales();
     }
 
     /// Outputs that a former bridge knew and the present one does not.
@@ -47,6 +43,7 @@ impl<P: Platform> Display<P> {
             for surface in self.surfaces.values_mut() {
                 surface.entered.retain(|output| *output != number);
             }
+            self.prefer_scales();
         }
     }
 
@@ -117,37 +114,43 @@ impl<P: Platform> Display<P> {
         }
     }
 
-    /// A new wl_output object: its description, and the client's windows on it.
+    /// A new wl_output object: its description, and the client's surfaces on it.
     pub(crate) fn greet_output(&mut self, client: ClientId, object: u32) {
         self.describe_output(client, object);
         let Some(c) = self.clients.get_mut(&client) else { return };
         let Some(Kind::Output(output)) = c.objects.get(&object).map(|o| &o.kind) else { return };
         let output = *output;
-        for surface in self.surfaces.values_mut().filter(|s| s.client == client && s.mapped) {
-            drop(c.event(surface.object, 0).u32(object));
-            if !surface.entered.contains(&output) {
-                surface.entered.push(output);
+        for surface in self.surfaces.values().filter(|s| s.client == client && s.object != 0) {
+            if surface.entered.contains(&output) {
+                drop(c.event(surface.object, 0).u32(object));
             }
         }
     }
 
-    /// A surface is shown: wl_surface.enter for every output, once, and the preferred scale.
-    pub(crate) fn enter_outputs(&mut self, number: u32) {
-        let Some(surface) = self.surfaces.get_mut(&number) else { return };
-        let Some(c) = self.clients.get_mut(&surface.client) else { return };
-        let mut is_first = false;
-        for output in self.outputs.keys() {
-            let objects = c.find(|k| matches!(k, Kind::Output(n) if n == output));
-            if !surface.entered.contains(output) && !objects.is_empty() {
-                is_first |= surface.entered.is_empty();
-                surface.entered.push(*output);
-                for (object, _) in objects {
-                    drop(c.event(surface.object, 0).u32(object));
-                }
+    /// The compositor says that a surface is on an output from now on, or not any more.
+    pub(crate) fn host_moves(&mut self, number: u32, output: u32, is_there: bool) {
+        if !self.outputs.contains_key(&output) {
+            return;
+        }
+        let Some(surface) = self.surfaces.get_mut(&number).filter(|s| s.announced && s.object != 0) else {
+            return;
+        };
+        if surface.entered.contains(&output) == is_there {
+            return;
+        }
+        surface.entered.retain(|n| *n != output);
+        if is_there {
+            surface.entered.push(output);
+        }
+        if let Some(c) = self.clients.get_mut(&surface.client) {
+            let opcode = if is_there { 0 } else { 1 };
+            for (object, _) in c.find(|k| matches!(k, Kind::Output(n) if *n == output)) {
+                drop(c.event(surface.object, opcode).u32(object));
             }
         }
-        if is_first {
-            self.prefer_scale(number);
+        // A surface on no output keeps what it had: it is hidden, and will most likely come back there.
+        if !self.surfaces.get(&number).is_some_and(|s| s.entered.is_empty()) {
+            self.prefer_scales();
         }
     }
 
@@ -155,27 +158,10 @@ impl<P: Platform> Display<P> {
     pub(crate) fn leave_outputs(&mut self, number: u32) {
         let Some(surface) = self.surfaces.get_mut(&number) else { return };
         let entered = core::mem::take(&mut surface.entered);
+        surface.best_scale = 0;
         let Some(c) = self.clients.get_mut(&surface.client).filter(|_| surface.object != 0) else { return };
         for (object, _) in c.find(|k| matches!(k, Kind::Output(n) if entered.contains(n))) {
             drop(c.event(surface.object, 1).u32(object));
-        }
-    }
-
-    /// The scale that suits the sharpest output.
-    pub(crate) fn fraction(&self) -> u32 {
-        self.outputs.values().map(|o| o.fraction).max().filter(|f| *f > 0).unwrap_or(120)
-    }
-
-    fn prefer_scale(&mut self, number: u32) {
-        let fraction = self.fraction();
-        let scale = self.outputs.values().map(|o| o.scale).max().unwrap_or(1);
-        let Some(surface) = self.surfaces.get(&number) else { return };
-        let Some(c) = self.clients.get_mut(&surface.client) else { return };
-        if c.objects.get(&surface.object).is_some_and(|o| o.version >= 6) {
-            drop(c.event(surface.object, 2).i32(scale));
-        }
-        if surface.scale_object != 0 {
-            drop(c.event(surface.scale_object, 0).u32(fraction));
         }
     }
 }

@@ -1,14 +1,25 @@
 //! wl_seat, wl_pointer and wl_keyboard: the host's input passed on to the client whose surface has the focus.
+//!
+//! Of what is new in versions 10 and 11 of wl_seat, a repeated key is passed on if the host says so, and a warped pointer
+//! is a moved one.
 
 use crate::client::{Client, ClientId};
 use crate::object::Kind;
+use crate::shell::{Done, Failure, fault};
+use crate::touch::Fingers;
+use crate::wire::Reader;
 use crate::{Display, Platform};
 use alloc::vec::Vec;
-use postern_channel::{self as msg, KeyEvent, Message, PointerEvent};
+use postern_channel::{self as msg, KeyEvent, PointerEvent};
+
+/// wl_seat.error.missing_capability.
+const MISSING_CAPABILITY: u32 = 0;
 
 /// The seat as the bridge describes it.
 pub struct Seat<H> {
     pub capabilities: u32,
+    /// Those that it ever had: its objects may still be asked for.
+    ever: u32,
     pub repeat: [i32; 2],
     pub keymap: Option<(H, u32)>,
     pub pointer_focus: u32,
@@ -19,14 +30,16 @@ pub struct Seat<H> {
     pub modifiers: [u32; 4],
     pub focus_serial: u32,
     pub cursor: Option<msg::Cursor>,
-    /// Number of the focused client's last position, for late pointers.
+    /// The focused client's last position, for late pointers.
     pub position: [i32; 2],
+    pub fingers: Fingers,
 }
 
 impl<H> Default for Seat<H> {
     fn default() -> Self {
         Self {
             capabilities: 0,
+            ever: 0,
             repeat: [25, 600],
             keymap: None,
             pointer_focus: 0,
@@ -37,13 +50,51 @@ impl<H> Default for Seat<H> {
             focus_serial: 0,
             cursor: None,
             position: [0; 2],
+            fingers: Fingers::default(),
         }
     }
 }
 
 impl<P: Platform> Display<P> {
+    /// wl_seat.get_pointer, get_keyboard, get_touch and release.
+    pub(crate) fn seat_request(
+        &mut self,
+        platform: &mut P,
+        id: ClientId,
+        object: u32,
+        version: u32,
+        opcode: u16,
+        r: &mut Reader<'_>,
+    ) -> Done {
+        let kind = match opcode {
+            0 => Kind::Pointer,
+            1 => Kind::Keyboard,
+            2 => Kind::Touch,
+            3 => {
+                self.destroy(id, object);
+                return Ok(());
+            }
+            _ => return Err(Failure::Malformed),
+        };
+        let new = r.u32()?;
+        if self.seat.ever & 1 << opcode == 0 {
+            return fault(object, MISSING_CAPABILITY, "the seat never had such a device");
+        }
+        self.create(id, new, kind, version)?;
+        match opcode {
+            0 => self.greet_pointer(id, new),
+            1 => {
+                self.describe_keyboard(platform, id, new);
+                self.greet_keyboard(id, new);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
     pub(crate) fn seat_changed(&mut self, platform: &mut P, seat: msg::Seat, handle: Option<P::Handle>) {
-        self.seat.capabilities = seat.capabilities & 3;
+        self.seat.capabilities = seat.capabilities;
+        self.seat.ever |= seat.capabilities;
         self.seat.repeat = [seat.repeat_rate, seat.repeat_delay];
         if let Some(handle) = handle.filter(|_| seat.keymap_size > 0) {
             self.seat.keymap = Some((handle, seat.keymap_size));
@@ -116,10 +167,10 @@ impl<P: Platform> Display<P> {
         }
     }
 
-    fn tell_keyboards(&mut self, surface: u32, mut f: impl FnMut(&mut Client<P::File>, u32)) {
+    fn tell_keyboards(&mut self, surface: u32, mut f: impl FnMut(&mut Client<P::File>, u32, u32)) {
         let Some(client) = self.client_of(surface).and_then(|id| self.clients.get_mut(&id)) else { return };
-        for (object, _) in client.find(|k| matches!(k, Kind::Keyboard)) {
-            f(client, object);
+        for (object, version) in client.find(|k| matches!(k, Kind::Keyboard)) {
+            f(client, object, version);
         }
     }
 
@@ -148,6 +199,9 @@ impl<P: Platform> Display<P> {
             PointerEvent::BUTTON => self.tell_pointers(focus, |c, p, _| {
                 drop(c.event(p, 3).u32(m.serial).u32(m.time).u32(m.button).u32(m.state & 1));
             }),
+            PointerEvent::RELATIVE => self.relative_motion(m),
+            PointerEvent::CONSTRAINED => self.host_constrains(m.surface, true),
+            PointerEvent::UNCONSTRAINED => self.host_constrains(m.surface, false),
             PointerEvent::AXIS => self.tell_pointers(focus, |c, p, version| axis(c, p, version, m)),
             _ => self.tell_pointers(focus, |c, p, version| {
                 if version >= 5 {
@@ -171,7 +225,7 @@ impl<P: Platform> Display<P> {
                 }
                 let keys: Vec<u8> = self.seat.keys.iter().flat_map(|k| k.to_ne_bytes()).collect();
                 let modifiers = self.seat.modifiers;
-                self.tell_keyboards(m.surface, |c, k| {
+                self.tell_keyboards(m.surface, |c, k, _| {
                     drop(c.event(k, 1).u32(m.serial).u32(object).array(&keys));
                     send_modifiers(c, k, m.serial, modifiers);
                 });
@@ -181,26 +235,33 @@ impl<P: Platform> Display<P> {
                 self.leave_keyboard(m.serial, object);
             }
             KeyEvent::KEY => {
-                self.seat.keys.retain(|k| *k != m.key);
+                if m.state <= 1 {
+                    self.seat.keys.retain(|k| *k != m.key);
+                }
                 if m.state == 1 && self.seat.keys.len() < 32 {
                     self.seat.keys.push(m.key);
                 }
-                // Repeats are the clients' own.
-                if m.state <= 1 {
-                    self.tell_keyboards(focus, |c, k| {
+                // Repeats are the clients' own, where not the host does it, which came with version 10.
+                self.tell_keyboards(focus, |c, k, version| {
+                    if m.state <= 1 || m.state == 2 && version >= 10 {
                         drop(c.event(k, 3).u32(m.serial).u32(m.time).u32(m.key).u32(m.state));
-                    });
-                }
+                    }
+                });
             }
+            KeyEvent::INHIBITED => self.host_inhibits(m.surface, true),
+            KeyEvent::UNINHIBITED => self.host_inhibits(m.surface, false),
             _ => {
                 self.seat.modifiers = m.modifiers;
-                self.tell_keyboards(focus, |c, k| send_modifiers(c, k, m.serial, m.modifiers));
+                self.tell_keyboards(focus, |c, k, _| send_modifiers(c, k, m.serial, m.modifiers));
             }
         }
     }
 
-    /// A surface loses pointer and keyboard without the host saying so. One that still exists hears of it.
+    /// A surface loses pointer, keyboard, fingers and input methods without the host saying so. One that still exists
+    /// hears of it.
     pub(crate) fn drop_focus(&mut self, surface: u32) {
+        self.forget_touches(surface);
+        self.drop_text_focus(surface);
         let serial = self.serial();
         let object = self.surfaces.get(&surface).map_or(0, |s| s.object);
         if surface != 0 && self.seat.pointer_focus == surface {
@@ -227,17 +288,8 @@ impl<P: Platform> Display<P> {
         let focus = core::mem::take(&mut self.seat.keyboard_focus);
         self.seat.keys.clear();
         if object != 0 {
-            self.tell_keyboards(focus, |c, k| drop(c.event(k, 2).u32(serial).u32(object)));
+            self.tell_keyboards(focus, |c, k, _| drop(c.event(k, 2).u32(serial).u32(object)));
         }
-    }
-
-    /// A client sets the pointer's picture. Only the one under the pointer may.
-    pub(crate) fn set_cursor(&mut self, client: ClientId, cursor: msg::Cursor) {
-        if self.client_of(self.seat.pointer_focus) != Some(client) {
-            return;
-        }
-        self.seat.cursor = Some(cursor);
-        self.send(&Message::Cursor(cursor, &[]), None);
     }
 }
 
@@ -252,8 +304,12 @@ fn axis<F>(client: &mut Client<F>, pointer: u32, version: u32, m: &msg::Pointer)
         drop(client.event(pointer, 6).u32(if version < 6 { m.state.min(2) } else { m.state.min(3) }));
     }
     // wl_pointer.axis 0 is vertical.
-    for (number, distance, steps, stop) in [(0, m.y, m.discrete[1], 2), (1, m.x, m.discrete[0], 1)] {
+    let axes = [(0, m.y, m.discrete[1], 2, 8), (1, m.x, m.discrete[0], 1, 4)];
+    for (number, distance, steps, stop, inverted) in axes {
         if distance != 0 || steps != 0 {
+            if version >= 9 {
+                drop(client.event(pointer, 10).u32(number).u32(u32::from(m.button & inverted != 0)));
+            }
             if version >= 8 {
                 if steps != 0 {
                     drop(client.event(pointer, 9).u32(number).i32(steps));

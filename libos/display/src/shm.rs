@@ -6,6 +6,7 @@ use crate::shell::{Done, Failure, fault};
 use crate::surface::Attach;
 use crate::wire::Reader;
 use crate::{Display, Platform};
+use alloc::vec::Vec;
 use postern_channel::{self as msg, Message, limit};
 
 /// Errors of wl_shm.
@@ -32,6 +33,8 @@ pub struct Attachment {
     pub client: ClientId,
     /// Object id of the wl_buffer, 0 once it is destroyed.
     pub buffer: u32,
+    /// Callbacks of wl_surface.get_release.
+    pub releases: Vec<u32>,
 }
 
 impl<P: Platform> Display<P> {
@@ -43,8 +46,13 @@ impl<P: Platform> Display<P> {
         opcode: u16,
         r: &mut Reader<'_>,
     ) -> Done {
-        if opcode != 0 {
-            return Err(Failure::Malformed);
+        match opcode {
+            0 => {}
+            1 => {
+                self.destroy(id, object);
+                return Ok(());
+            }
+            _ => return Err(Failure::Malformed),
         }
         let (new, size) = (r.u32()?, r.i32()?);
         let Some(file) = self.clients.get_mut(&id).and_then(|c| c.files.pop_front()) else {
@@ -132,7 +140,7 @@ impl<P: Platform> Display<P> {
         self.create(
             id,
             new,
-            Kind::Buffer(Buffer { pool, offset, width, height, stride, format, uses: 0 }),
+            Kind::Buffer(Buffer { pool, offset, width, height, stride, format, is_pixel: false, uses: 0 }),
             1,
         )?;
         if let Some(pool) = self.pools.get_mut(&pool) {
@@ -181,6 +189,10 @@ impl<P: Platform> Display<P> {
     pub(crate) fn release_attachment(&mut self, number: u32) {
         let Some(attachment) = self.attachments.remove(&number) else { return };
         let Some(client) = self.clients.get_mut(&attachment.client) else { return };
+        for callback in attachment.releases {
+            drop(client.event(callback, 0).u32(0));
+            client.remove(callback);
+        }
         let Some(object) = client.objects.get_mut(&attachment.buffer) else { return };
         let Kind::Buffer(buffer) = &mut object.kind else { return };
         buffer.uses = buffer.uses.saturating_sub(1);

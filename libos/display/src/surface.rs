@@ -46,6 +46,15 @@ pub struct Pending {
     pub geometry: Option<Rect>,
     pub min_size: Option<[i32; 2]>,
     pub max_size: Option<[i32; 2]>,
+    /// wl_surface.offset so far.
+    pub offset: [i32; 2],
+    /// Callbacks of wl_surface.get_release.
+    pub releases: Vec<u32>,
+    /// Objects of wp_presentation.feedback.
+    pub feedbacks: Vec<u32>,
+    /// Where the pointer is locked or confined; `Some(None)` = on the whole surface.
+    pub pointer_region: Option<Option<Rect>>,
+    pub cursor_hint: Option<[i32; 2]>,
 }
 
 impl Pending {
@@ -64,6 +73,11 @@ impl Pending {
             geometry: None,
             min_size: None,
             max_size: None,
+            offset: [0; 2],
+            releases: Vec::new(),
+            feedbacks: Vec::new(),
+            pointer_region: None,
+            cursor_hint: None,
         }
     }
 }
@@ -122,9 +136,44 @@ pub struct Surface {
     pub reshown: bool,
     pub title: Vec<u8>,
     pub app_id: Vec<u8>,
+    /// Object id of the xdg_wm_base that the xdg_surface was made with.
+    pub wm_base: u32,
+    /// Serials of configures that the client has not acknowledged.
+    pub serials: Vec<u32>,
+    /// The wm_capabilities that the client was told, as in [`msg::Configure::capabilities`].
+    pub capabilities: u32,
+    /// A popup that the client was told to take away.
+    pub dismissed: bool,
+    /// Outputs that it is on, as the compositor tells.
     pub entered: Vec<u32>,
+    /// The best scale in 1/120, as the compositor tells; 0 = it does not.
+    pub best_scale: u32,
+    /// The scale that the client was told.
+    pub told: Option<crate::scale::Preferred>,
     pub scale_object: u32,
+    /// Object id of the locked or confined pointer, 0 = none.
+    pub constraint: u32,
+    /// The constraint is in force.
+    pub is_constrained: bool,
+    /// Idle inhibitors.
+    pub inhibitors: usize,
+    /// Object id of the shortcuts inhibitor, 0 = none.
+    pub shortcuts: u32,
+    /// Object id of the xdg_dialog, 0 = none.
+    pub dialog: u32,
+    /// Number of the export whose window is the parent, 0 = none.
+    pub foreign_parent: u32,
 }
+
+/// Flags that belong to the wl_surface and outlive its role.
+const LASTING: u32 = CommitFlag::INPUT_REGION
+    | CommitFlag::INHIBIT_IDLE
+    | CommitFlag::INHIBIT_SHORTCUTS
+    | CommitFlag::LOCK_POINTER
+    | CommitFlag::CONFINE_POINTER
+    | CommitFlag::POINTER_ONESHOT
+    | CommitFlag::POINTER_REGION
+    | CommitFlag::CURSOR_HINT;
 
 impl Surface {
     pub fn new(number: u32, client: ClientId, object: u32) -> Self {
@@ -153,8 +202,20 @@ impl Surface {
             reshown: false,
             title: Vec::new(),
             app_id: Vec::new(),
+            wm_base: 0,
+            serials: Vec::new(),
+            capabilities: 0,
+            dismissed: false,
             entered: Vec::new(),
+            best_scale: 0,
+            told: None,
             scale_object: 0,
+            constraint: 0,
+            is_constrained: false,
+            inhibitors: 0,
+            shortcuts: 0,
+            dialog: 0,
+            foreign_parent: 0,
         }
     }
 }
@@ -197,14 +258,23 @@ impl<P: Platform> Display<P> {
     pub(crate) fn retract(&mut self, number: u32) {
         self.drop_focus(number);
         self.leave_outputs(number);
+        self.unconstrain(number);
+        self.discard_feedback_of(number);
+        self.withdraw_exports_of(number);
         let Some(surface) = self.surfaces.get_mut(&number) else { return };
         let announced = core::mem::replace(&mut surface.announced, false);
         surface.mapped = false;
         surface.configured = false;
+        surface.dismissed = false;
+        surface.serials.clear();
+        surface.capabilities = 0;
+        surface.foreign_parent = 0;
         // What belongs to the wl_surface itself stays.
         let kept = surface.sent;
         let without_role = msg::Commit {
-            flags: kept.flags & CommitFlag::INPUT_REGION,
+            flags: kept.flags & LASTING,
+            pointer_region: kept.pointer_region,
+            cursor_hint: kept.cursor_hint,
             scale: kept.scale,
             transform: kept.transform,
             source: kept.source,
@@ -243,8 +313,13 @@ impl<P: Platform> Display<P> {
             self.seat.cursor = None;
         }
         if let Some(client) = self.clients.get_mut(&surface.client) {
-            for callback in surface.frames.into_iter().chain(surface.pending.frames) {
+            let pending = surface.pending;
+            let unanswered = surface.frames.into_iter().chain(pending.frames).chain(pending.releases);
+            for callback in unanswered {
                 client.remove(callback);
+            }
+            for feedback in pending.feedbacks {
+                crate::presentation::discard(client, feedback);
             }
         }
     }

@@ -133,7 +133,7 @@ fn a_new_bridge_hears_everything_again() {
     let mut rig = Rig::new();
     rig.map();
     rig.commits();
-    rig.bridge_says(&Message::Hello(msg::Hello { version: 1, decorations: 1 }, &[]), None);
+    rig.bridge_says(&Message::Hello(msg::Hello { version: 1, features: 1 }, &[]), None);
     let mut kinds = Vec::new();
     while let Some(out) = rig.display.take_channel() {
         kinds.push(Message::decode(&out.bytes).unwrap().kind());
@@ -195,6 +195,9 @@ fn a_client_is_on_the_output_once() {
     rig.configure(surface, 77);
     rig.attach(10, 21);
     rig.commit(10);
+    for _ in 0..2 {
+        rig.frame_event(surface, msg::FrameEvent::ENTERED, 1);
+    }
     rig.commit(10);
     let enters = |events: Vec<rig::Event>| events.iter().filter(|e| e.0 == 10 && e.1 == 0).count();
     assert_eq!(enters(rig.events()), 1);
@@ -293,6 +296,6 @@ fn gtk_3_learns_that_the_compositor_draws_frames() {
     rig.request(71, 1, &[1]);
     assert_ne!(rig.commits()[0].flags & CommitFlag::CLIENT_DECORATION, 0);
     // A bridge to a compositor that draws none.
-    rig.bridge_says(&Message::Hello(msg::Hello { version: 1, decorations: 0 }, &[]), None);
+    rig.bridge_says(&Message::Hello(msg::Hello { version: 1, features: 0 }, &[]), None);
     assert!(rig.events().contains(&(70, 0, 1u32.to_ne_bytes().to_vec())));
 }

@@ -54,10 +54,10 @@ impl Rig {
         let mut display = Display::new();
         let client = display.connect();
         let mut rig = Self { display, mock: Mock::default(), client, files: VecDeque::new() };
-        rig.bridge_says(&Message::Hello(msg::Hello { version: 1, decorations: 1 }, &[]), None);
+        rig.bridge_says(&Message::Hello(msg::Hello { version: 1, features: msg::Feature::ALL }, &[]), None);
         rig.bridge_says(
             &Message::Seat(
-                msg::Seat { capabilities: 3, repeat_rate: 25, repeat_delay: 600, keymap_size: 8 },
+                msg::Seat { capabilities: 7, repeat_rate: 25, repeat_delay: 600, keymap_size: 8 },
                 &[],
             ),
             Some(7),
@@ -144,12 +144,8 @@ impl Rig {
             serial,
             width: 640,
             height: 480,
-            x: 0,
-            y: 0,
             states: msg::State::ACTIVATED,
-            token: 0,
-            bounds: [0, 0],
-            server_decoration: 0,
+            ..Default::default()
         };
         self.bridge_says(&Message::Configure(configure, &[]), None);
     }
@@ -168,7 +164,7 @@ impl Rig {
     }
 
     pub fn hello(&mut self) {
-        self.bridge_says(&Message::Hello(msg::Hello { version: 1, decorations: 1 }, &[]), None);
+        self.bridge_says(&Message::Hello(msg::Hello { version: 1, features: msg::Feature::ALL }, &[]), None);
     }
 
     pub fn release(&mut self, buffer: u32) {
@@ -190,4 +186,40 @@ impl Rig {
         };
         self.bridge_says(&Message::Output(output, &[]), None);
     }
+
+    /// The bridge says where a surface is.
+    pub fn frame_event(&mut self, surface: u32, event: u32, output: u32) {
+        let frame = msg::Frame { surface, event, output, ..Default::default() };
+        self.bridge_says(&Message::Frame(frame, &[]), None);
+    }
+
+    /// A request with one string before the words.
+    pub fn request_text(&mut self, object: u32, opcode: u16, text: &str, words: &[u32]) {
+        let mut bytes = Vec::new();
+        let event = Writer::new(&mut bytes, object, opcode).string(text.as_bytes());
+        drop(words.iter().fold(event, |w, word| w.u32(*word)));
+        self.try_send(&bytes).unwrap();
+    }
+
+    /// Sends a request that must end the client, and returns the object and the code of the error.
+    pub fn refused(&mut self, object: u32, opcode: u16, words: &[u32]) -> (u32, u32) {
+        self.events();
+        let mut bytes = Vec::new();
+        drop(words.iter().fold(Writer::new(&mut bytes, object, opcode), |w, word| w.u32(*word)));
+        assert_eq!(self.try_send(&bytes), Err(ClientError::Protocol), "{object} {opcode} {words:?} passed");
+        let events = self.events();
+        let error = events.iter().find(|e| e.0 == 1 && e.1 == 0).expect("wl_display.error");
+        (word(&error.2, 0), word(&error.2, 1))
+    }
+
+    /// All that waits for the bridge, forgotten.
+    pub fn forget(&mut self) {
+        while self.sent().is_some() {}
+        self.events();
+    }
+}
+
+/// An argument of an event.
+pub fn word(arguments: &[u8], at: usize) -> u32 {
+    u32::from_ne_bytes(arguments[at * 4..at * 4 + 4].try_into().unwrap())
 }
