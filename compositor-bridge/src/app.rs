@@ -94,7 +94,7 @@ impl App {
 
     /// Sends a message with a handle.
     pub fn send_with(&mut self, message: &Message<'_>, handle: Option<OwnedFd>) {
-        let is_input = matches!(message, Message::Pointer(..) | Message::Key(..));
+        let is_input = matches!(message, Message::Pointer(..) | Message::Key(..) | Message::Touch(..));
         if self.waiting.len() >= if is_input { INPUT_QUEUE } else { QUEUE } {
             self.overflow |= !is_input;
             return;

@@ -4,10 +4,12 @@ use crate::app::App;
 use crate::clipboard::Clipboard;
 use crate::config::{BridgeError, malformed};
 use crate::control::{Control, Report};
+use crate::host::attention::Attention;
 use crate::host::cursor::Pointing;
 use crate::host::globals::Globals;
 use crate::host::outputs::Outputs;
 use crate::host::seat::Input;
+use crate::host::text_input::TextInputs;
 use crate::surface::border::Border;
 use crate::surface::{Pools, Surfaces};
 use postern_channel::{Hello, Message, VERSION};
@@ -26,6 +28,8 @@ pub struct Bridge {
     pub pools: Pools,
     pub border: Option<Border>,
     pub clipboard: Clipboard,
+    pub text_inputs: TextInputs,
+    pub attention: Attention,
     pub app: App,
     pub control: Control,
     pub title_prefix: String,
@@ -44,8 +48,8 @@ pub struct Bridge {
 impl Bridge {
     /// Says hello. What the session is like follows as the compositor tells.
     pub fn greet(&mut self) {
-        let decorations = u32::from(self.globals.decorations.is_some());
-        self.app.send(&Message::Hello(Hello { version: VERSION.into(), decorations }, &[]));
+        let features = self.globals.features();
+        self.app.send(&Message::Hello(Hello { version: VERSION.into(), features }, &[]));
     }
 
     fn describe_session(&mut self) {
@@ -86,8 +90,9 @@ impl Bridge {
             Message::Offer(offer, mimes) => self.clipboard_offer(offer.serial, mimes),
             Message::Request(request, mime) => self.clipboard_request(request.transfer, mime),
             Message::Data(data, piece) => self.clipboard_data(data, piece),
+            Message::TextInput(state, text) => self.text_inputs.update(&state, text),
             // Of a display server that does more than this bridge: nothing here takes part.
-            Message::Drag(..) | Message::TextInput(..) => Ok(()),
+            Message::Drag(..) => Ok(()),
             Message::Hello(..)
             | Message::Output(..)
             | Message::OutputGone(..)
@@ -123,6 +128,7 @@ impl Bridge {
         self.pools.clear();
         self.pointing.wanted = None;
         self.clipboard.forget_app();
+        self.text_inputs.forget_app();
     }
 
     /// Tells the monitor that a permission was missing.

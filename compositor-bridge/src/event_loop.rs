@@ -5,11 +5,13 @@ use crate::bridge::Bridge;
 use crate::clipboard::Clipboard;
 use crate::config::{BridgeConfig, BridgeError, HostSession};
 use crate::control::{Control, Report, Shown};
+use crate::host::attention::Attention;
 use crate::host::context::restrict;
 use crate::host::cursor::Pointing;
 use crate::host::globals::Globals;
 use crate::host::outputs::Outputs;
 use crate::host::seat::Input;
+use crate::host::text_input::TextInputs;
 use crate::sandbox;
 use crate::surface::border::Border;
 use crate::surface::commit::is_printed;
@@ -48,6 +50,7 @@ pub fn run(channel: OwnedFd, config: BridgeConfig) -> Result<(), BridgeError> {
         border: config.border,
         clipboard: Clipboard::new(config.clipboard_read, config.clipboard_write),
         before_confinement: config.before_confinement,
+        launch_token: std::env::var("XDG_ACTIVATION_TOKEN").ok().filter(|token| !token.is_empty()),
     };
     let connection = match connect(host) {
         Ok(connection) => connection,
@@ -86,6 +89,7 @@ struct Setup {
     border: Option<[u8; 3]>,
     clipboard: Clipboard,
     before_confinement: fn() -> Box<dyn FnOnce()>,
+    launch_token: Option<String>,
 }
 
 fn report_failure(control: &mut Control, error: &BridgeError) {
@@ -121,8 +125,11 @@ fn start(
     });
     let mut input = Input::default();
     let mut clipboard = setup.clipboard;
-    if let Ok(seat) = list.bind(&handle, 1..=8, ()) {
+    let mut text_inputs = TextInputs::default();
+    // From version 10 on a compositor may repeat keys itself, which apps of older versions could not be told.
+    if let Ok(seat) = list.bind(&handle, 1..=9, ()) {
         clipboard.follow(&globals, &seat, &handle);
+        text_inputs.follow(&globals, &seat, &handle);
         input.seat = Some(seat);
     }
     let mut pointing = Pointing::default();
@@ -138,6 +145,8 @@ fn start(
         pools: Pools::default(),
         border,
         clipboard,
+        text_inputs,
+        attention: Attention::new(setup.launch_token),
         app: App::new(channel),
         control: control.take().unwrap_or_else(|| Control::new(None)),
         title_prefix: setup.title_prefix,

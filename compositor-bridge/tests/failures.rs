@@ -99,8 +99,8 @@ fn a_message_that_must_not_be_closes_the_display() {
 
     type Wrong = fn(&mut FakeApp);
     let wrongs: [(&str, Wrong); 8] = [
-        ("unknown message type", |app| app.send_bytes(&[99, 0, 1, 0, 8, 0, 0, 0], None)),
-        ("wrong length", |app| app.send_bytes(&[5, 0, 1, 0, 9, 0, 0, 0, 0], None)),
+        ("unknown message type", |app| app.send_bytes(&[99, 0, 2, 0, 8, 0, 0, 0], None)),
+        ("wrong length", |app| app.send_bytes(&[5, 0, 2, 0, 9, 0, 0, 0, 0], None)),
         ("only a bridge sends", |app| {
             let close = postern_channel::Close { surface: 1 };
             app.send(&Message::Close(close, &[]));

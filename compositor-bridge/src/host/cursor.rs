@@ -5,7 +5,7 @@ use crate::host::globals::Globals;
 use crate::host::theme::Theme;
 use postern_channel::Cursor;
 use wayland_client::protocol::wl_pointer;
-use wayland_client::{QueueHandle, WEnum};
+use wayland_client::{Proxy, QueueHandle, WEnum};
 use wayland_protocols::wp::cursor_shape::v1::client::wp_cursor_shape_device_v1::{
     Shape, WpCursorShapeDeviceV1,
 };
@@ -55,7 +55,13 @@ impl Bridge {
         } else if wanted.shape == 0 {
             pointer.set_cursor(wanted.serial, None, 0, 0);
         } else if let Some(device) = &self.pointing.shapes {
-            let shape = WEnum::<Shape>::from(wanted.shape).into_result().unwrap_or(Shape::Default);
+            // The two that came with version 2, as older compositors know them.
+            let wanted_shape = match wanted.shape {
+                35 if device.version() < 2 => Shape::Alias.into(),
+                36 if device.version() < 2 => Shape::AllScroll.into(),
+                shape => shape,
+            };
+            let shape = WEnum::<Shape>::from(wanted_shape).into_result().unwrap_or(Shape::Default);
             device.set_shape(wanted.serial, shape);
         } else if let Some(theme) = &mut self.pointing.theme
             && let Some(picture) = theme.picture(wanted.shape, &self.globals, &self.queue)

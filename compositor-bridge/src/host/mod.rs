@@ -1,5 +1,6 @@
 //! The session's side: what the compositor offers and the events it sends.
 
+pub mod attention;
 pub mod context;
 pub mod cursor;
 pub mod globals;
@@ -7,4 +8,6 @@ pub mod keymap;
 pub mod outputs;
 pub mod pointer;
 pub mod seat;
+pub mod text_input;
 pub mod theme;
+pub mod touch;

@@ -5,8 +5,12 @@ use crate::host::seat::surface_number;
 use postern_channel::{Message, Pointer, PointerEvent};
 use wayland_client::protocol::wl_pointer::{self, Axis, Event};
 use wayland_client::{Connection, Dispatch, Proxy, QueueHandle, WEnum};
+use wayland_protocols::wp::relative_pointer::zv1::client::zwp_relative_pointer_v1::{
+    self, ZwpRelativePointerV1,
+};
 
-const NOTHING: Pointer = Pointer {
+/// A pointer message that says nothing.
+pub const NOTHING: Pointer = Pointer {
     event: 0,
     surface: 0,
     serial: 0,
@@ -31,7 +35,7 @@ impl Wheel {
 
 /// To 1/256 of a unit. A value beyond any screen becomes the largest there is.
 #[expect(clippy::cast_possible_truncation, reason = "a float-to-integer cast saturates")]
-fn fixed(value: f64) -> i32 {
+pub fn fixed(value: f64) -> i32 {
     (value * 256.0).round() as i32
 }
 
@@ -91,6 +95,12 @@ impl Dispatch<wl_pointer::WlPointer, ()> for Bridge {
                 *step(wheel.gather(), axis) = value120;
                 return;
             }
+            Event::AxisRelativeDirection { axis: WEnum::Value(axis), direction } => {
+                if direction == WEnum::Value(wl_pointer::AxisRelativeDirection::Inverted) {
+                    wheel.gather().button |= if axis == Axis::HorizontalScroll { 4 } else { 8 };
+                }
+                return;
+            }
             Event::Frame => return bridge.end_frame(),
             _ => return,
         };
@@ -102,6 +112,39 @@ impl Dispatch<wl_pointer::WlPointer, ()> for Bridge {
 fn step(scroll: &mut Pointer, axis: Axis) -> &mut i32 {
     let [horizontal, vertical] = &mut scroll.discrete;
     if axis == Axis::HorizontalScroll { horizontal } else { vertical }
+}
+
+impl Dispatch<ZwpRelativePointerV1, ()> for Bridge {
+    fn event(
+        bridge: &mut Self,
+        _: &ZwpRelativePointerV1,
+        event: zwp_relative_pointer_v1::Event,
+        (): &(),
+        _: &Connection,
+        _: &QueueHandle<Self>,
+    ) {
+        let zwp_relative_pointer_v1::Event::RelativeMotion {
+            utime_hi,
+            utime_lo,
+            dx,
+            dy,
+            dx_unaccel,
+            dy_unaccel,
+        } = event
+        else {
+            return;
+        };
+        let message = Pointer {
+            event: PointerEvent::RELATIVE,
+            time: utime_lo,
+            high: utime_hi,
+            x: fixed(dx),
+            y: fixed(dy),
+            discrete: [fixed(dx_unaccel), fixed(dy_unaccel)],
+            ..NOTHING
+        };
+        bridge.app.send(&Message::Pointer(message, &[]));
+    }
 }
 
 impl Bridge {

@@ -1,4 +1,4 @@
-//! The session's seat and its keyboard. A session with several seats is served by its first.
+//! The session's seat and its keyboard; pointer, touch and input methods have files of their own. A session with several seats is served by its first.
 
 use crate::app::App;
 use crate::bridge::Bridge;
@@ -7,8 +7,9 @@ use crate::surface::SurfaceTag;
 use postern_channel::{Key, KeyEvent, Message, Seat};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
-use wayland_client::protocol::{wl_keyboard, wl_pointer, wl_seat, wl_surface};
+use wayland_client::protocol::{wl_keyboard, wl_pointer, wl_seat, wl_surface, wl_touch};
 use wayland_client::{Connection, Dispatch, Proxy, QueueHandle, WEnum};
+use wayland_protocols::wp::relative_pointer::zv1::client::zwp_relative_pointer_v1::ZwpRelativePointerV1;
 
 /// How long after a key or button the app may still go full screen.
 const RECENT: Duration = Duration::from_secs(10);
@@ -19,6 +20,10 @@ pub struct Input {
     pub seat: Option<wl_seat::WlSeat>,
     pub pointer: Option<wl_pointer::WlPointer>,
     keyboard: Option<wl_keyboard::WlKeyboard>,
+    touch: Option<wl_touch::WlTouch>,
+    relative: Option<ZwpRelativePointerV1>,
+    /// The app's surface that has the keyboard, 0 = none.
+    pub keyboard_focus: u32,
     /// The keymap's copy and its size in bytes.
     keymap: Option<(OwnedFd, u32)>,
     repeat_rate: i32,
@@ -31,7 +36,9 @@ impl Input {
     /// Tells the app of the seat.
     pub fn send_seat(&self, app: &mut App) {
         let mut seat = Seat {
-            capabilities: u32::from(self.pointer.is_some()) | u32::from(self.keyboard.is_some()) << 1,
+            capabilities: u32::from(self.pointer.is_some())
+                | u32::from(self.keyboard.is_some()) << 1
+                | u32::from(self.touch.is_some()) << 2,
             repeat_rate: self.repeat_rate,
             repeat_delay: self.repeat_delay,
             keymap_size: 0,
@@ -72,10 +79,22 @@ impl Dispatch<wl_seat::WlSeat, ()> for Bridge {
         let wl_seat::Event::Capabilities { capabilities: WEnum::Value(now) } = event else { return };
         let input = &mut bridge.input;
         if now.contains(wl_seat::Capability::Pointer) != input.pointer.is_some() {
+            if let Some(relative) = input.relative.take() {
+                relative.destroy();
+            }
             match input.pointer.take() {
-                Some(pointer) if pointer.version() >= 3 => pointer.release(),
-                Some(_) => {}
-                None => input.pointer = Some(seat.get_pointer(queue, ())),
+                Some(pointer) => {
+                    bridge.surfaces.release_pointer();
+                    if pointer.version() >= 3 {
+                        pointer.release();
+                    }
+                }
+                None => {
+                    let pointer = seat.get_pointer(queue, ());
+                    let manager = bridge.globals.relative_pointers.as_ref();
+                    input.relative = manager.map(|m| m.get_relative_pointer(&pointer, queue, ()));
+                    input.pointer = Some(pointer);
+                }
             }
             bridge.pointing.follow_pointer(&bridge.globals, input.pointer.as_ref(), queue);
         }
@@ -84,6 +103,13 @@ impl Dispatch<wl_seat::WlSeat, ()> for Bridge {
                 Some(keyboard) if keyboard.version() >= 3 => keyboard.release(),
                 Some(_) => {}
                 None => input.keyboard = Some(seat.get_keyboard(queue, ())),
+            }
+        }
+        if now.contains(wl_seat::Capability::Touch) != input.touch.is_some() {
+            match input.touch.take() {
+                Some(touch) if touch.version() >= 3 => touch.release(),
+                Some(_) => {}
+                None => input.touch = Some(seat.get_touch(queue, ())),
             }
         }
         input.send_seat(&mut bridge.app);
@@ -117,6 +143,7 @@ impl Dispatch<wl_keyboard::WlKeyboard, ()> for Bridge {
             }
             Event::Enter { serial, surface, keys } => {
                 let Some(surface) = surface_number(&surface) else { return };
+                input.keyboard_focus = surface;
                 let mut held = [0; 8];
                 let codes = keys.chunks_exact(4).filter_map(|code| <[u8; 4]>::try_from(code).ok());
                 for (to, code) in held.iter_mut().zip(codes) {
@@ -126,6 +153,7 @@ impl Dispatch<wl_keyboard::WlKeyboard, ()> for Bridge {
             }
             Event::Leave { serial, surface } => {
                 let Some(surface) = surface_number(&surface) else { return };
+                input.keyboard_focus = 0;
                 Key { event: KeyEvent::LEAVE, surface, serial, ..NO_KEY }
             }
             Event::Key { serial, time, key, state } => {

@@ -21,7 +21,7 @@ const SIDE: u32 = 512;
 
 /// Names that themes use for the shapes of wp_cursor_shape_device_v1, by number: the CSS name, and one of the old X11
 /// names for themes that lack it.
-const SHAPES: [(&str, &str); 34] = [
+const SHAPES: [(&str, &str); 36] = [
     ("default", "left_ptr"),
     ("context-menu", "left_ptr"),
     ("help", "question_arrow"),
@@ -56,6 +56,8 @@ const SHAPES: [(&str, &str); 34] = [
     ("all-scroll", "fleur"),
     ("zoom-in", "plus"),
     ("zoom-out", "left_ptr"),
+    ("dnd-ask", "dnd-link"),
+    ("all-resize", "fleur"),
 ];
 
 /// A cursor as the compositor has it.

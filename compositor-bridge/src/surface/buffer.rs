@@ -2,8 +2,11 @@
 
 use crate::bridge::Bridge;
 use crate::config::{BridgeError, malformed};
-use postern_channel::{BufferRelease, Commit, Message, Pool, limit};
-use rustix::fs::{OFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fcntl_getfl, fstat};
+use postern_channel::{BufferRelease, Commit, CommitFlag, Message, Pool, limit};
+use rustix::fs::{
+    MemfdFlags, OFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fcntl_getfl, fstat, memfd_create,
+};
+use rustix::io::write;
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use wayland_client::protocol::{wl_buffer, wl_shm, wl_shm_pool};
@@ -122,6 +125,9 @@ impl Bridge {
 
     /// Makes the buffer that a commit attaches.
     pub fn make_buffer(&self, commit: &Commit) -> Result<Attachment, BridgeError> {
+        if commit.flags & CommitFlag::SINGLE_PIXEL != 0 {
+            return self.make_pixel(commit);
+        }
         let pool = self.pools.0.get(&commit.pool).ok_or_else(|| malformed("a buffer in an unknown pool"))?;
         let pixel = pixel_size(commit.format)
             .filter(|_| self.globals.formats.contains(&commit.format))
@@ -153,6 +159,24 @@ impl Bridge {
             owner,
         );
         Ok(Attachment { number: commit.buffer, buffer })
+    }
+
+    /// Makes a buffer of one pixel: the compositor's own kind, else memory of the bridge.
+    fn make_pixel(&self, commit: &Commit) -> Result<Attachment, BridgeError> {
+        let (number, owner) = (commit.buffer, BufferOf { surface: commit.surface });
+        if let Some(manager) = &self.globals.single_pixels {
+            let [blue, green, red, alpha] = commit.offset.to_le_bytes().map(|v| u32::from(v) * 0x0101_0101);
+            let buffer = manager.create_u32_rgba_buffer(red, green, blue, alpha, &self.queue, owner);
+            return Ok(Attachment { number, buffer });
+        }
+        let failed = |error: rustix::io::Errno| BridgeError::System("make a pixel", error.into());
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        let file = memfd_create("pixel", flags).map_err(failed)?;
+        write(&file, &commit.offset.to_le_bytes()).map_err(failed)?;
+        let pool = self.globals.shm.create_pool(file.as_fd(), 4, &self.queue, ());
+        let buffer = pool.create_buffer(0, 1, 1, 4, wl_shm::Format::Argb8888, &self.queue, owner);
+        pool.destroy();
+        Ok(Attachment { number, buffer })
     }
 
     /// Gives a buffer back to the app.
@@ -191,7 +215,7 @@ impl Dispatch<wl_buffer::WlBuffer, BufferOf> for Bridge {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::fs::{MemfdFlags, Mode, ftruncate, memfd_create, open};
+    use rustix::fs::{Mode, ftruncate, open};
 
     fn memory(flags: MemfdFlags, size: u64) -> OwnedFd {
         let file = memfd_create("test", flags | MemfdFlags::CLOEXEC).unwrap();

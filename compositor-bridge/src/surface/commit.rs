@@ -52,9 +52,14 @@ impl Bridge {
         surface.damage = state::union(surface.damage, commit.damage);
         surface.frame_wanted |= commit.flags & CommitFlag::FRAME != 0;
         surface.dismissed &= commit.role == Role::POPUP && has_buffer;
-        surface.last = Some(commit);
+        let before = surface.last.replace(commit).map_or(0, |last| last.feedback);
+        // An update that never reached the compositor, and now never will.
+        let lost = before != 0 && before != commit.feedback && before != surface.asked;
         if let Some(replaced) = replaced {
             self.release(replaced);
+        }
+        if lost {
+            self.discard(number, before);
         }
         self.apply(number);
         Ok(())
@@ -98,13 +103,15 @@ impl Bridge {
         }
         if last.role == Role::POPUP && self.is_too_large(&last) {
             self.dismiss(number);
-            self.control.report(&Report::Refused { what: "a popup larger than the screen".into() });
+            self.control.report(&Report::Refused { what: "a popup that covers the screen".into() });
             return false;
         }
         let structure = self.update_subsurface(number, &last);
         if last.role == Role::TOPLEVEL {
             self.update_border(number, &last);
         }
+        self.update_wants(number, &last);
+        self.ask_feedback(number, &last);
         let is_copied = self.is_copied(last.pool);
         let Some(surface) = self.surfaces.get_mut(number) else { return false };
         if surface.push(number, &self.globals, &self.queue) {
@@ -113,6 +120,11 @@ impl Bridge {
         }
         if let Some(shell) = surface.host.as_mut().and_then(super::Host::shell_mut) {
             shell.mapped = true;
+        }
+        if last.role == Role::TOPLEVEL
+            && let Some(surface) = self.surfaces.wl_surface(number)
+        {
+            self.attention.shown(surface, &self.globals);
         }
         if last.role == Role::CURSOR && self.pointing.wanted.is_some_and(|c| c.surface == number) && is_made {
             self.show_cursor();
@@ -123,15 +135,39 @@ impl Bridge {
         is_made || !was_mapped && surface_is_shell(&last)
     }
 
-    /// Whether a popup could cover more than a screen: it is nothing that a user could tell from the desktop.
+    /// Whether a popup could cover a screen, so that a user cannot tell it from the desktop: nine tenths of the largest,
+    /// shadows not counted. One on a window that fills the screen itself may do so, too, but no popup is larger than
+    /// the screen with a shadow.
     fn is_too_large(&self, last: &Commit) -> bool {
         let (most_width, most_height) = self.outputs.extent();
-        let is_known = most_width > 0 && most_height > 0;
-        let size = state::surface_size(last);
-        is_known
-            && size.is_some_and(|(width, height)| {
-                width > most_width.saturating_add(SHADOW) || height > most_height.saturating_add(SHADOW)
-            })
+        let Some((width, height)) = state::surface_size(last) else { return false };
+        if most_width <= 0 || most_height <= 0 {
+            return false;
+        }
+        if width > most_width.saturating_add(SHADOW) || height > most_height.saturating_add(SHADOW) {
+            return true;
+        }
+        let area = |(width, height): (i32, i32)| i64::from(width) * i64::from(height);
+        let covers = |size: (i32, i32)| area(size) * 10 > area((most_width, most_height)) * 9;
+        // A geometry that leaves out more than shadows is not believed.
+        let shown =
+            |whole: i32, part: i32| if part > 0 { part.max(whole - SHADOW).min(whole) } else { whole };
+        let shown = (shown(width, last.geometry.width), shown(height, last.geometry.height));
+        covers(shown) && !self.window_below(last.parent).is_some_and(covers)
+    }
+
+    /// The size of the window that a popup is on, through the popups between them.
+    fn window_below(&self, parent: u32) -> Option<(i32, i32)> {
+        let mut at = parent;
+        for _ in 0..limit::SURFACES {
+            let surface = self.surfaces.get(at)?;
+            let last = surface.last?;
+            if last.role == Role::TOPLEVEL {
+                return surface.window_size();
+            }
+            at = last.parent;
+        }
+        None
     }
 
     /// The host side is of another role or of another parent than the commit says.
@@ -197,8 +233,25 @@ impl Bridge {
         Ok(())
     }
 
-    /// Interactive move and resize, and the window menu. The compositor checks the serial.
+    /// Interactive move and resize, the window menu, activation and the bell. The compositor checks the serial.
     pub fn interactive(&mut self, request: Interactive) -> Result<(), BridgeError> {
+        let Self { attention, globals, queue, surfaces, input, .. } = self;
+        let window = surfaces.wl_surface(request.surface);
+        match request.action {
+            Action::BELL => {
+                attention.ring(window, globals);
+                return Ok(());
+            }
+            Action::ACTIVATE => {
+                if window.is_some() {
+                    let from = surfaces.wl_surface(input.keyboard_focus);
+                    let seat = input.seat.as_ref();
+                    attention.ask(request.surface, request.serial, from, seat, globals, queue);
+                }
+                return Ok(());
+            }
+            _ => {}
+        }
         let Some(HostRole::Toplevel(toplevel)) =
             self.surfaces.host_mut(request.surface).map(|host| &host.role)
         else {

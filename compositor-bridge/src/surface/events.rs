@@ -2,9 +2,12 @@
 
 use super::{HostRole, SurfaceTag};
 use crate::bridge::Bridge;
-use postern_channel::{Close, Configure, Message, limit};
+use postern_channel::{Close, Configure, Frame, FrameEvent, Message, limit};
 use wayland_client::protocol::wl_surface;
 use wayland_client::{Connection, Dispatch, Proxy, QueueHandle, WEnum};
+use wayland_protocols::wp::fractional_scale::v1::client::wp_fractional_scale_v1::{
+    self, WpFractionalScaleV1,
+};
 use wayland_protocols::xdg::decoration::zv1::client::zxdg_toplevel_decoration_v1 as decoration;
 use wayland_protocols::xdg::shell::client::{xdg_popup, xdg_surface, xdg_toplevel};
 
@@ -18,15 +21,44 @@ fn size(value: i32) -> i32 {
 
 impl Dispatch<wl_surface::WlSurface, SurfaceTag> for Bridge {
     fn event(
-        _: &mut Self,
+        bridge: &mut Self,
         _: &wl_surface::WlSurface,
-        _: wl_surface::Event,
-        _: &SurfaceTag,
+        event: wl_surface::Event,
+        tag: &SurfaceTag,
         _: &Connection,
         _: &QueueHandle<Self>,
     ) {
-        // The app is told of outputs, not of which one a surface is on.
+        let (event, output) = match event {
+            wl_surface::Event::Enter { output } => (FrameEvent::ENTERED, output),
+            wl_surface::Event::Leave { output } => (FrameEvent::LEFT, output),
+            // Scales that follow from the outputs; a finer one has a protocol of its own.
+            _ => return,
+        };
+        let (Some(surface), Some(&output)) = (tag.0, output.data::<u32>()) else { return };
+        bridge.app.send(&Message::Frame(Frame { surface, event, output, ..Default::default() }, &[]));
     }
+}
+
+impl Dispatch<WpFractionalScaleV1, u32> for Bridge {
+    fn event(
+        bridge: &mut Self,
+        _: &WpFractionalScaleV1,
+        event: wp_fractional_scale_v1::Event,
+        &surface: &u32,
+        _: &Connection,
+        _: &QueueHandle<Self>,
+    ) {
+        let wp_fractional_scale_v1::Event::PreferredScale { scale } = event else { return };
+        let event = FrameEvent::SCALE;
+        bridge.app.send(&Message::Frame(Frame { surface, event, flags: scale, ..Default::default() }, &[]));
+    }
+}
+
+/// An array of small numbers as bits.
+fn bits(array: &[u8]) -> u32 {
+    let numbers = array.chunks_exact(4).filter_map(|number| <[u8; 4]>::try_from(number).ok());
+    let bits = numbers.filter_map(|number| 1_u32.checked_shl(u32::from_ne_bytes(number)));
+    bits.fold(0, |all, bit| all | bit)
 }
 
 impl Dispatch<xdg_surface::XdgSurface, u32> for Bridge {
@@ -86,12 +118,13 @@ impl Dispatch<xdg_toplevel::XdgToplevel, u32> for Bridge {
             xdg_toplevel::Event::Configure { width, height, states } => {
                 configure.width = size(width);
                 configure.height = size(height);
-                let numbers = states.chunks_exact(4).filter_map(|state| <[u8; 4]>::try_from(state).ok());
-                let bits = numbers.filter_map(|state| 1_u32.checked_shl(u32::from_ne_bytes(state)));
-                configure.states = bits.fold(0, |all, bit| all | bit);
+                configure.states = bits(&states);
             }
             xdg_toplevel::Event::ConfigureBounds { width, height } => {
                 configure.bounds = [size(width), size(height)];
+            }
+            xdg_toplevel::Event::WmCapabilities { capabilities } => {
+                configure.capabilities = bits(&capabilities);
             }
             xdg_toplevel::Event::Close => bridge.close(number),
             _ => {}

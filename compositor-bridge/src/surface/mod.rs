@@ -7,9 +7,11 @@ pub mod border;
 pub mod buffer;
 pub mod commit;
 mod events;
+mod presentation;
 mod role;
 mod state;
 mod teardown;
+mod wants;
 
 pub use buffer::Pools;
 
@@ -19,8 +21,10 @@ use postern_channel::{Commit, Configure, Rect, Role, limit};
 use std::collections::BTreeMap;
 use wayland_client::backend::ObjectId;
 use wayland_client::protocol::{wl_callback, wl_subsurface, wl_surface};
+use wayland_protocols::wp::fractional_scale::v1::client::wp_fractional_scale_v1::WpFractionalScaleV1;
 use wayland_protocols::wp::viewporter::client::wp_viewport::WpViewport;
 use wayland_protocols::xdg::decoration::zv1::client::zxdg_toplevel_decoration_v1::ZxdgToplevelDecorationV1;
+use wayland_protocols::xdg::dialog::v1::client::xdg_dialog_v1::XdgDialogV1;
 use wayland_protocols::xdg::shell::client::{xdg_popup, xdg_surface, xdg_toplevel};
 
 /// Data of every `wl_surface`: the app's number, or none for the bridge's own.
@@ -41,6 +45,8 @@ pub struct Surface {
     frame_wanted: bool,
     /// A popup that the app was told to close: it is not shown again until the app has understood.
     dismissed: bool,
+    /// The last content update whose feedback the compositor was asked for.
+    asked: u32,
     host: Option<Host>,
 }
 
@@ -56,6 +62,8 @@ struct Host {
     /// The frame callback that the compositor owes.
     callback: Option<wl_callback::WlCallback>,
     border: Option<border::Edges>,
+    fractional_scale: Option<WpFractionalScaleV1>,
+    wants: wants::Wants,
 }
 
 enum HostRole {
@@ -96,6 +104,7 @@ struct Toplevel {
     shell: Shell,
     object: xdg_toplevel::XdgToplevel,
     decoration: Option<ZxdgToplevelDecorationV1>,
+    dialog: Option<XdgDialogV1>,
     wishes: role::Wishes,
 }
 
@@ -106,6 +115,8 @@ struct Popup {
     parent: u32,
     /// Token of the last position that was asked for.
     token: u32,
+    /// It was made with a grab.
+    has_grab: bool,
 }
 
 impl Host {
@@ -200,6 +211,18 @@ impl Surfaces {
     pub fn host_cursor(&self, number: u32) -> Option<&wl_surface::WlSurface> {
         let host = self.get(number)?.host.as_ref()?;
         matches!(host.role, HostRole::Cursor).then_some(&host.surface)
+    }
+
+    /// The compositor's object of a surface.
+    pub fn wl_surface(&self, number: u32) -> Option<&wl_surface::WlSurface> {
+        self.get(number)?.host.as_ref().map(|host| &host.surface)
+    }
+
+    /// The seat lost its pointer.
+    pub fn release_pointer(&mut self) {
+        for host in self.0.values_mut().filter_map(|surface| surface.host.as_mut()) {
+            host.wants.release_pointer();
+        }
     }
 
     /// The app's number of the toplevel or popup whose `xdg_surface` this is.

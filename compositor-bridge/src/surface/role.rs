@@ -1,5 +1,6 @@
 //! The host side of surfaces: made when role and parent are there, and kept as the commits say.
 
+use super::wants::Wants;
 use super::{Host, HostRole, Popup, Shell, SurfaceTag, Toplevel};
 use crate::bridge::Bridge;
 use crate::control::Report;
@@ -17,24 +18,14 @@ pub struct Wishes {
     max_size: [i32; 2],
     pub parent: u32,
     client_decoration: Option<bool>,
+    is_modal: bool,
 }
 
 const MODES: u32 = CommitFlag::MAXIMIZED | CommitFlag::FULLSCREEN;
 
 impl Shell {
     fn new(object: xdg_surface::XdgSurface, number: u32) -> Self {
-        let configure = Configure {
-            surface: number,
-            serial: 0,
-            width: 0,
-            height: 0,
-            x: 0,
-            y: 0,
-            states: 0,
-            token: 0,
-            bounds: [0; 2],
-            server_decoration: 0,
-        };
+        let configure = Configure { surface: number, ..Configure::default() };
         Self { object, serials: Vec::new(), started: false, configured: false, mapped: false, configure }
     }
 
@@ -64,24 +55,31 @@ impl Bridge {
                 let decorations = self.globals.decorations.as_ref();
                 let decoration = decorations.map(|d| d.get_toplevel_decoration(&object, &self.queue, number));
                 let wishes = Wishes::default();
-                (surface, HostRole::Toplevel(Toplevel { shell, object, decoration, wishes }))
+                (surface, HostRole::Toplevel(Toplevel { shell, object, decoration, dialog: None, wishes }))
             }
             Role::POPUP => {
-                let Some(parent) = parent.filter(|parent| parent.is_mapped()).and_then(Host::shell) else {
+                let Some(parent) = parent.filter(|parent| parent.is_mapped()) else { return false };
+                let is_nested = matches!(&parent.role, HostRole::Popup(parent) if parent.has_grab);
+                let grabs = last.flags & CommitFlag::GRAB != 0;
+                // A menu of a menu opens when the pointer comes to rest.
+                if grabs && !is_nested && !self.input.is_recent() {
+                    self.dismiss(number);
+                    let what = "a popup that grabs without a recent key, click or touch".into();
+                    self.control.report(&Report::Refused { what });
                     return false;
-                };
+                }
+                let Some(parent) = parent.shell() else { return false };
                 let surface = make_surface();
                 let shell = make_shell(&surface);
                 let positioner = self.positioner(last);
                 let object = shell.object.get_popup(Some(&parent.object), &positioner, &self.queue, number);
                 positioner.destroy();
-                if last.flags & CommitFlag::GRAB != 0
-                    && let Some(seat) = &self.input.seat
-                {
+                let seat = self.input.seat.as_ref().filter(|_| grabs);
+                if let Some(seat) = seat {
                     object.grab(seat, last.serial);
                 }
-                let token = last.token;
-                (surface, HostRole::Popup(Popup { shell, object, parent: last.parent, token }))
+                let (parent, token, has_grab) = (last.parent, last.token, seat.is_some());
+                (surface, HostRole::Popup(Popup { shell, object, parent, token, has_grab }))
             }
             Role::SUBSURFACE => {
                 if parent.is_none() {
@@ -91,6 +89,9 @@ impl Bridge {
             }
             _ => (make_surface(), HostRole::Cursor),
         };
+        let fractional_scale = self.globals.fractional_scale.as_ref();
+        let fractional_scale =
+            fractional_scale.map(|manager| manager.get_fractional_scale(&surface, &self.queue, number));
         if let Some(entry) = self.surfaces.get_mut(number) {
             entry.host = Some(Host {
                 surface,
@@ -100,6 +101,8 @@ impl Bridge {
                 held: Vec::new(),
                 callback: None,
                 border: None,
+                fractional_scale,
+                wants: Wants::default(),
             });
         }
         self.update_texts(number);
@@ -150,6 +153,20 @@ impl Bridge {
                 if toplevel.wishes.parent != parent_number {
                     toplevel.wishes.parent = parent_number;
                     toplevel.object.set_parent(parent.as_ref());
+                }
+                let is_modal = last.flags & CommitFlag::MODAL != 0;
+                if let Some(dialogs) =
+                    self.globals.dialogs.as_ref().filter(|_| is_modal != toplevel.wishes.is_modal)
+                {
+                    toplevel.wishes.is_modal = is_modal;
+                    let dialog = toplevel
+                        .dialog
+                        .get_or_insert_with(|| dialogs.get_xdg_dialog(&toplevel.object, &self.queue, ()));
+                    if is_modal {
+                        dialog.set_modal();
+                    } else {
+                        dialog.unset_modal();
+                    }
                 }
                 if toplevel.update(last, may_fill_screen) {
                     refused = Some(toplevel.shell.configure);

@@ -101,6 +101,10 @@ impl super::Surfaces {
 impl Host {
     /// Destroys the objects. Returns the buffers that nobody reads any more then.
     fn destroy(self) -> Vec<super::buffer::Attachment> {
+        self.wants.destroy();
+        if let Some(scale) = self.fractional_scale {
+            scale.destroy();
+        }
         if let Some(border) = self.border {
             border.destroy();
         }
@@ -111,6 +115,9 @@ impl Host {
             HostRole::Toplevel(toplevel) => {
                 if let Some(decoration) = toplevel.decoration {
                     decoration.destroy();
+                }
+                if let Some(dialog) = toplevel.dialog {
+                    dialog.destroy();
                 }
                 toplevel.object.set_parent(None);
                 toplevel.object.destroy();

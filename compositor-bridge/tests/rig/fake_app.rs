@@ -81,7 +81,7 @@ impl FakeApp {
 
     fn greet(&mut self) {
         self.wait(|message| matches!(message, Message::Hello(..)).then_some(()));
-        self.send(&Message::Hello(Hello { version: VERSION.into(), decorations: 0 }, &[]));
+        self.send(&Message::Hello(Hello { version: VERSION.into(), features: 0 }, &[]));
     }
 
     /// A number that was not used.
