@@ -1,7 +1,7 @@
 //! The app's end of the channel: datagrams in, a bounded queue of datagrams out.
 
 use crate::config::{BridgeError, malformed};
-use postern_channel::{MAX_MESSAGE, Message};
+use postern_channel::{DragEvent, MAX_MESSAGE, Message};
 use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
@@ -15,6 +15,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// Above this many waiting messages, input is dropped instead of queued: the app is frozen or stuck, and nobody wants
 /// minutes of old key strokes to arrive at once.
 const INPUT_QUEUE: usize = 1024;
+/// Below this many, data of transfers may join them.
+const SHORT: usize = 64;
 /// Above this many, the app's display is closed.
 const QUEUE: usize = 16 * 1024;
 
@@ -94,7 +96,9 @@ impl App {
 
     /// Sends a message with a handle.
     pub fn send_with(&mut self, message: &Message<'_>, handle: Option<OwnedFd>) {
-        let is_input = matches!(message, Message::Pointer(..) | Message::Key(..) | Message::Touch(..));
+        let is_motion = matches!(message, Message::Drag(drag, _) if drag.event == DragEvent::MOTION);
+        let is_input =
+            is_motion || matches!(message, Message::Pointer(..) | Message::Key(..) | Message::Touch(..));
         if self.waiting.len() >= if is_input { INPUT_QUEUE } else { QUEUE } {
             self.overflow |= !is_input;
             return;
@@ -109,6 +113,11 @@ impl App {
     /// Whether messages wait for the app to read.
     pub fn is_waiting(&self) -> bool {
         !self.waiting.is_empty()
+    }
+
+    /// Whether so little waits that data of transfers may join it.
+    pub fn is_short(&self) -> bool {
+        self.waiting.len() < SHORT
     }
 
     /// Sends what waits, as far as it goes. False: the other end is closed.

@@ -1,7 +1,6 @@
 //! The bridge's state, and what each message of the app does.
 
 use crate::app::App;
-use crate::clipboard::Clipboard;
 use crate::config::{BridgeError, malformed};
 use crate::control::{Control, Report};
 use crate::host::attention::Attention;
@@ -10,6 +9,7 @@ use crate::host::globals::Globals;
 use crate::host::outputs::Outputs;
 use crate::host::seat::Input;
 use crate::host::text_input::TextInputs;
+use crate::selection::Selections;
 use crate::surface::border::Border;
 use crate::surface::{Pools, Surfaces};
 use postern_channel::{Hello, Message, VERSION};
@@ -27,7 +27,7 @@ pub struct Bridge {
     pub surfaces: Surfaces,
     pub pools: Pools,
     pub border: Option<Border>,
-    pub clipboard: Clipboard,
+    pub selections: Selections,
     pub text_inputs: TextInputs,
     pub attention: Attention,
     pub app: App,
@@ -55,7 +55,7 @@ impl Bridge {
     fn describe_session(&mut self) {
         self.outputs.send_all(&mut self.app);
         self.input.send_seat(&mut self.app);
-        self.clipboard.send_offer(&mut self.app);
+        self.selections.send_offers(&mut self.app);
     }
 
     /// Does what a datagram of the app says.
@@ -87,12 +87,14 @@ impl Bridge {
                 Ok(())
             }
             Message::Interactive(interactive, _) => self.interactive(interactive),
-            Message::Offer(offer, mimes) => self.clipboard_offer(offer.serial, mimes),
-            Message::Request(request, mime) => self.clipboard_request(request.transfer, mime),
-            Message::Data(data, piece) => self.clipboard_data(data, piece),
+            Message::Offer(offer, mimes) => {
+                self.app_offers(offer, mimes);
+                Ok(())
+            }
+            Message::Request(request, mime) => self.app_requests(request, mime),
+            Message::Data(data, piece) => self.app_data(data, piece),
+            Message::Drag(drag, mime) => self.app_drag(drag, mime),
             Message::TextInput(state, text) => self.text_inputs.update(&state, text),
-            // Of a display server that does more than this bridge: nothing here takes part.
-            Message::Drag(..) => Ok(()),
             Message::Hello(..)
             | Message::Output(..)
             | Message::OutputGone(..)
@@ -127,7 +129,7 @@ impl Bridge {
         self.remove_all_surfaces();
         self.pools.clear();
         self.pointing.wanted = None;
-        self.clipboard.forget_app();
+        self.selections.forget_app();
         self.text_inputs.forget_app();
     }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// How often counts are reported at most.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Longest line that is understood.
-const LINE: usize = 4096;
+const LINE: usize = 512 * 1024;
 /// Most bytes that wait for a monitor that does not read. Further reports are dropped: counts are said again later.
 const BACKLOG: usize = 64 * 1024;
 
@@ -23,6 +23,20 @@ pub struct Settings {
     /// See [`BridgeConfig::clipboard_write`](crate::BridgeConfig::clipboard_write).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clipboard_write: Option<bool>,
+    /// The answer to a [`Report::Files`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<FilesAnswer>,
+}
+
+/// What the monitor says to a [`Report::Files`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FilesAnswer {
+    /// The question's number.
+    pub question: u32,
+    /// Of files that are to go out: each one's address on the host, none for those that the app cannot see.
+    #[serde(default)]
+    pub uris: Vec<Option<String>>,
 }
 
 /// A window as the session shows it.
@@ -62,6 +76,16 @@ pub enum Report {
         permission: String,
         /// What was asked.
         what: String,
+    },
+    /// Files cross. Answered by [`Settings::files`].
+    Files {
+        /// Number of the question.
+        question: u32,
+        /// Whether the user dropped them on the app, which is to have them from now on; else the app hands them out, and
+        /// may only do so with what it can see.
+        dropped: bool,
+        /// Their addresses (`file:`), as the source wrote them.
+        uris: Vec<String>,
     },
     /// Something was refused for another reason, for example its size.
     Refused {
@@ -156,7 +180,7 @@ impl Control {
     /// Takes what came and calls `change` for every line. A monitor that is gone leaves its last settings.
     pub fn receive(&mut self, mut change: impl FnMut(Result<Settings, String>)) {
         let Some(socket) = &self.socket else { return };
-        let mut buffer = [0_u8; LINE];
+        let mut buffer = [0_u8; 4096];
         match recv(socket, &mut buffer[..], RecvFlags::DONTWAIT) {
             Ok((0, _)) => self.close(),
             Ok((len, _)) => self.input.extend(buffer.iter().take(len)),
@@ -195,11 +219,11 @@ mod tests {
         let mut got = Vec::new();
         monitor.write_all(b"{\"clipboard_read\":true}\n{\"clip").unwrap();
         control.receive(|settings| got.push(settings));
-        assert_eq!(got, [Ok(Settings { clipboard_read: Some(true), clipboard_write: None })]);
+        assert_eq!(got, [Ok(Settings { clipboard_read: Some(true), ..Settings::default() })]);
         got.clear();
         monitor.write_all(b"board_write\":false}\n{\"color\":1}\n").unwrap();
         control.receive(|settings| got.push(settings));
-        assert_eq!(got[0], Ok(Settings { clipboard_read: None, clipboard_write: Some(false) }));
+        assert_eq!(got[0], Ok(Settings { clipboard_write: Some(false), ..Settings::default() }));
         assert!(got[1].as_ref().unwrap_err().contains("color"), "unknown fields are named");
     }
 

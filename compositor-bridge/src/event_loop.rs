@@ -2,7 +2,6 @@
 
 use crate::app::{App, Received};
 use crate::bridge::Bridge;
-use crate::clipboard::Clipboard;
 use crate::config::{BridgeConfig, BridgeError, HostSession};
 use crate::control::{Control, Report, Shown};
 use crate::host::attention::Attention;
@@ -13,6 +12,7 @@ use crate::host::outputs::Outputs;
 use crate::host::seat::Input;
 use crate::host::text_input::TextInputs;
 use crate::sandbox;
+use crate::selection::Selections;
 use crate::surface::border::Border;
 use crate::surface::commit::is_printed;
 use crate::surface::{Pools, Surfaces};
@@ -48,7 +48,7 @@ pub fn run(channel: OwnedFd, config: BridgeConfig) -> Result<(), BridgeError> {
         title_prefix: config.title_prefix.chars().filter(|&c| is_printed(c)).collect(),
         app_id: config.app_id,
         border: config.border,
-        clipboard: Clipboard::new(config.clipboard_read, config.clipboard_write),
+        selections: Selections::new(config.clipboard_read, config.clipboard_write),
         before_confinement: config.before_confinement,
         launch_token: std::env::var("XDG_ACTIVATION_TOKEN").ok().filter(|token| !token.is_empty()),
     };
@@ -87,7 +87,7 @@ struct Setup {
     title_prefix: String,
     app_id: Option<String>,
     border: Option<[u8; 3]>,
-    clipboard: Clipboard,
+    selections: Selections,
     before_confinement: fn() -> Box<dyn FnOnce()>,
     launch_token: Option<String>,
 }
@@ -124,11 +124,11 @@ fn start(
         }
     });
     let mut input = Input::default();
-    let mut clipboard = setup.clipboard;
+    let mut selections = setup.selections;
     let mut text_inputs = TextInputs::default();
     // From version 10 on a compositor may repeat keys itself, which apps of older versions could not be told.
     if let Ok(seat) = list.bind(&handle, 1..=9, ()) {
-        clipboard.follow(&globals, &seat, &handle);
+        selections.follow(&globals, &seat, &handle);
         text_inputs.follow(&globals, &seat, &handle);
         input.seat = Some(seat);
     }
@@ -144,7 +144,7 @@ fn start(
         surfaces: Surfaces::default(),
         pools: Pools::default(),
         border,
-        clipboard,
+        selections,
         text_inputs,
         attention: Attention::new(setup.launch_token),
         app: App::new(channel),
@@ -223,7 +223,7 @@ fn serve(
             })
         };
         bridge.control.flush();
-        let transfers = bridge.clipboard.is_active().then_some(TRANSFER_CHECK);
+        let transfers = bridge.selections.is_active().then_some(TRANSFER_CHECK);
         if let Some((_, settle)) = bridge.settling.take_if(|(at, _)| *at <= now) {
             settle();
         }
@@ -243,11 +243,11 @@ fn serve(
         if ready.control {
             receive_settings(bridge);
         }
-        if bridge.clipboard.is_active() {
-            bridge.pump_clipboard(Instant::now());
-        }
         if ready.app && !receive_messages(connection, bridge, &mut buffer)? {
             return Ok(());
+        }
+        if bridge.selections.is_active() {
+            bridge.pump_selections(Instant::now());
         }
     }
 }
@@ -287,9 +287,11 @@ fn wait(
         polled.push(PollFd::from_borrowed_fd(control, PollFlags::IN | out_if(bridge.control.is_waiting())));
         polled.len() - 1
     });
-    let pipes_in = bridge.clipboard.readable().map(|pipe| PollFd::from_borrowed_fd(pipe, PollFlags::IN));
+    // Nothing is read for an app that does not take what it has.
+    let pipes = bridge.selections.readable().filter(|_| bridge.app.is_short());
+    let pipes_in = pipes.map(|pipe| PollFd::from_borrowed_fd(pipe, PollFlags::IN));
     polled.extend(pipes_in);
-    let pipes_out = bridge.clipboard.writable().map(|pipe| PollFd::from_borrowed_fd(pipe, PollFlags::OUT));
+    let pipes_out = bridge.selections.writable().map(|pipe| PollFd::from_borrowed_fd(pipe, PollFlags::OUT));
     polled.extend(pipes_out);
 
     let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());

@@ -15,14 +15,14 @@
 
 mod app;
 mod bridge;
-mod clipboard;
 mod config;
 mod control;
 mod event_loop;
 mod host;
 mod sandbox;
+mod selection;
 mod surface;
 
 pub use config::{BridgeConfig, BridgeError, HostSession};
-pub use control::{Report, Settings, Window};
+pub use control::{FilesAnswer, Report, Settings, Window};
 pub use event_loop::run;

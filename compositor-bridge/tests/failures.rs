@@ -197,7 +197,7 @@ fn text_crosses_only_as_permitted() {
 
     // Permitted while the app runs: the session's text can be pasted. It may need the keyboard's focus again, which
     // wtype's keyboard brings.
-    app.set(&Settings { clipboard_read: Some(true), clipboard_write: Some(true) });
+    app.set(&Settings { clipboard_read: Some(true), clipboard_write: Some(true), ..Settings::default() });
     let mut typing = session.user_command("wtype").args(["-s", "20000", "x"]).spawn().unwrap();
     app.wait(|m| offered(m).then_some(()));
     app.send(&Message::Request(Request { transfer: 6, selection: Selection::CLIPBOARD }, b"text/plain"));
@@ -246,7 +246,7 @@ fn text_crosses_only_as_permitted() {
     assert_eq!(pasting, long);
 
     // Forbidden again: the app's text is gone from the clipboard.
-    app.set(&Settings { clipboard_read: None, clipboard_write: Some(false) });
+    app.set(&Settings { clipboard_read: None, clipboard_write: Some(false), ..Settings::default() });
     std::thread::sleep(Duration::from_millis(200));
     assert_ne!(paste(), long);
     typing.kill().unwrap();

@@ -58,6 +58,7 @@ impl Role {
     pub const POPUP: u32 = 2;
     pub const SUBSURFACE: u32 = 3;
     pub const CURSOR: u32 = 4;
+    pub const DRAG_ICON: u32 = 5;
 }
 
 /// Bits of [`Commit::flags`].
@@ -227,7 +228,8 @@ body! {
         token: u32,
         /// Popup: wanted size. Subsurface: unused.
         size: [i32; 2],
-        /// Popup: offset from the anchor. Subsurface: position in the parent.
+        /// Popup: offset from the anchor. Subsurface: position in the parent. Drag icon: from where it was at first, as
+        /// wl_surface.offset added up.
         position: [i32; 2],
         /// Subsurface: the sibling (or parent) that it is right above; 0 = top.
         above: u32,
@@ -248,7 +250,7 @@ body! {
             && m.pool != 0 && m.width > 0 && m.height > 0 && m.stride > 0;
         let buffer = m.flags & CommitFlag::BUFFER == 0 || (m.buffer != 0 && (is_colour || is_pixels));
         m.surface != 0
-            && m.role <= Role::CURSOR
+            && m.role <= Role::DRAG_ICON
             && m.parent != m.surface
             && m.flags & !CommitFlag::ALL == 0
             && buffer
@@ -395,7 +397,8 @@ body! {
     Offer {
         /// A [`Selection`].
         selection: u32,
-        /// Serial of the input event that allows it (to the bridge), 0 (to the app).
+        /// To the bridge: serial of the input event that allows it. To the app: 1 if what the app had offered was replaced
+        /// by something else, whether the app may see that or not; else 0.
         serial: u32,
         /// Drag to the bridge: the surface it begins in.
         surface: u32,
@@ -416,14 +419,31 @@ body! {
     } check |m| m.transfer != 0 && is_selection(m.selection)
 }
 
+/// Values of [`Data::state`].
+#[derive(Clone, Copy, Debug)]
+pub struct DataState;
+
+impl DataState {
+    /// From who gives: more comes.
+    pub const MORE: u32 = 0;
+    /// From who gives: this was the last piece.
+    pub const LAST: u32 = 1;
+    /// From who gives: refused or failed. Nothing more comes.
+    pub const FAILED: u32 = 2;
+    /// From who asked: one more piece has found its reader. At most [`crate::limit::WINDOW`] pieces may be on the way.
+    pub const TAKEN: u32 = 3;
+    /// From who asked: nobody reads it any more. Nothing more is to come.
+    pub const STOP: u32 = 4;
+}
+
 body! {
     /// See [`crate::Kind::Data`].
     Data {
         /// Number of the transfer.
         transfer: u32,
-        /// 0 more comes, 1 this was the last piece, 2 refused or failed.
+        /// A [`DataState`].
         state: u32,
-    } check |m| m.transfer != 0 && m.state <= 2
+    } check |m| m.transfer != 0 && m.state <= DataState::STOP
 }
 
 /// Values of [`Drag::event`].
@@ -431,7 +451,8 @@ body! {
 pub struct DragEvent;
 
 impl DragEvent {
-    /// To the app: the drag that [`crate::Kind::Offer`] told of is on `surface` at `x`, `y`.
+    /// To the app: the drag that [`crate::Kind::Offer`] told of since the last of these events is on `surface` at `x`,
+    /// `y`. Without such an offer it is the app's own drag.
     pub const ENTER: u32 = 1;
     /// To the app: it left, or ended outside.
     pub const LEAVE: u32 = 2;
@@ -459,6 +480,8 @@ impl DragEvent {
     pub const FINISH: u32 = 13;
     /// To the bridge: the app's own drag has no source any more.
     pub const CANCEL: u32 = 14;
+    /// To the bridge: the app lets go of what was dropped on it, whether it has all of it or not.
+    pub const GIVE_UP: u32 = 15;
 }
 
 body! {
@@ -480,7 +503,7 @@ body! {
         actions: u32,
         /// One wl_data_device_manager.dnd_action, or 0.
         action: u32,
-    } check |m| (1..=14).contains(&m.event) && m.actions <= 7 && matches!(m.action, 0 | 1 | 2 | 4)
+    } check |m| (1..=15).contains(&m.event) && m.actions <= 7 && matches!(m.action, 0 | 1 | 2 | 4)
 }
 
 body! {

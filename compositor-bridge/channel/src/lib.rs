@@ -20,9 +20,12 @@
 //!
 //! **Selections.** Clipboard, primary selection and drag work alike. Who owns something sends [`Offer`]; the other side
 //! asks with [`Request`] under a number of its own choice, and is answered with [`Data`] pieces under that number
-//! until one has a state other than 0. They cross as the app's permissions say. [`Drag`] tells how a drag goes on:
-//! a drag from outside is an [`Offer`] and then [`DragEvent::ENTER`]; one of the app is an [`Offer`] to the bridge, which
-//! also tells the app's surfaces of it, as of any other drag.
+//! until one is the last or says that it failed. Who asked answers each piece but the last with [`DataState::TAKEN`] when
+//! its reader has it, and no more than [`limit::WINDOW`] pieces are on the way without that: so neither end has to keep
+//! more, however slow a reader is, and a slow one holds up nobody else. They cross as the app's permissions say.
+//! [`Drag`] tells how a drag goes on: a drag from outside is an [`Offer`] and then [`DragEvent::ENTER`]; one of the app is
+//! an [`Offer`] to the bridge (of no MIME type at all if it is only for the app itself), which also tells the app's
+//! surfaces of it, as of any other drag, but without an offer: they know it.
 //!
 //! Numbers: surfaces, pools and buffers are named by nonzero `u32`s that the display server chooses. A number is used
 //! again only after its destruction was sent. Coordinates of surfaces are in surface-local units, those of buffers in
@@ -213,8 +216,8 @@ messages! {
     Cursor = 7 ToBridge payload 0, handle false;
     /// Interactive move, resize or the window menu, on behalf of the user's input `serial`.
     Interactive = 8 ToBridge payload 0, handle false;
-    /// The sender's side has something to paste or drag: MIME types, NUL-terminated one after another. None: nothing any
-    /// more.
+    /// The sender's side has something to paste or drag: MIME types, NUL-terminated one after another (see [`mimes`]).
+    /// None: nothing any more.
     Offer = 9 Both payload limit::MIME_LIST, handle false;
     /// Asks for what the other side offered, as the MIME type in the payload.
     Request = 10 Both payload limit::MIME, handle false;
@@ -251,6 +254,17 @@ messages! {
     TextInput = 23 ToBridge payload limit::SURROUNDING, handle false;
     /// What an input method does to it.
     TextEdit = 24 ToApp payload limit::TEXT_EDIT, handle false;
+}
+
+/// Whether this can be a MIME type: printable ASCII, not too long.
+#[must_use]
+pub fn is_mime(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.len() <= limit::MIME && bytes.iter().all(|b| (0x20..0x7f).contains(b))
+}
+
+/// The MIME types of a list that are fit to be told, the first [`limit::MIMES`] of them.
+pub fn mimes(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    list.split(|byte| *byte == 0).filter(|mime| is_mime(mime)).take(limit::MIMES)
 }
 
 /// Most message types there may ever be.

@@ -3,13 +3,19 @@
 /// Longest title or application id, in bytes.
 pub const TEXT: usize = 256;
 /// Longest list of MIME types, in bytes.
-pub const MIME_LIST: usize = 1024;
+pub const MIME_LIST: usize = 8 * 1024;
+/// Most MIME types of one offer.
+pub const MIMES: usize = 128;
 /// Longest MIME type, in bytes.
-pub const MIME: usize = 128;
-/// Largest piece of clipboard data, in bytes.
+pub const MIME: usize = 256;
+/// Largest piece of a transfer, in bytes.
 pub const PIECE: usize = 16 * 1024;
-/// Largest clipboard transfer, in bytes.
-pub const CLIPBOARD: usize = 1024 * 1024;
+/// Most pieces of a transfer that are on the way at one time.
+pub const WINDOW: u32 = 8;
+/// Most transfers in one direction at one time.
+pub const TRANSFERS: usize = 32;
+/// Largest transfer, in bytes.
+pub const TRANSFER: u64 = 256 << 20;
 /// Largest width, height, position or hotspot, in pixels or surface units.
 pub const SIZE: i32 = 16_384;
 /// Largest pool, in bytes: what wl_shm can say.
@@ -20,8 +26,6 @@ pub const POOLS: usize = 1024;
 pub const SURFACES: usize = 512;
 /// Most toplevels at one time.
 pub const TOPLEVELS: usize = 64;
-/// The MIME types that cross, best first.
-pub const TEXT_TYPES: [&str; 5] = ["text/plain;charset=utf-8", "UTF8_STRING", "text/plain", "STRING", "TEXT"];
 /// Longest text around the cursor of a text field, in bytes: what zwp_text_input_v3 allows.
 pub const SURROUNDING: usize = 4000;
 /// Longest preedit text and text to commit of an input method together, in bytes.

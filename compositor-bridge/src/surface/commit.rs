@@ -179,7 +179,7 @@ impl Bridge {
             || match &host.role {
                 HostRole::Subsurface(_, parent) => *parent != last.parent,
                 HostRole::Popup(popup) => popup.parent != last.parent,
-                HostRole::Toplevel(_) | HostRole::Cursor => false,
+                HostRole::Toplevel(_) | HostRole::Cursor | HostRole::DragIcon => false,
             }
     }
 

@@ -72,6 +72,7 @@ enum HostRole {
     /// The object is gone while the parent has no host side. The parent's number.
     Subsurface(Option<wl_subsurface::WlSubsurface>, u32),
     Cursor,
+    DragIcon,
 }
 
 impl HostRole {
@@ -81,6 +82,7 @@ impl HostRole {
             Self::Popup(_) => Role::POPUP,
             Self::Subsurface(..) => Role::SUBSURFACE,
             Self::Cursor => Role::CURSOR,
+            Self::DragIcon => Role::DRAG_ICON,
         }
     }
 }
@@ -223,6 +225,12 @@ impl Surfaces {
         for host in self.0.values_mut().filter_map(|surface| surface.host.as_mut()) {
             host.wants.release_pointer();
         }
+    }
+
+    /// The host side of what follows a drag.
+    pub fn host_icon(&self, number: u32) -> Option<&wl_surface::WlSurface> {
+        let host = self.get(number)?.host.as_ref()?;
+        matches!(host.role, HostRole::DragIcon).then_some(&host.surface)
     }
 
     /// The app's number of the toplevel or popup whose `xdg_surface` this is.

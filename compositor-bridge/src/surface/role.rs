@@ -87,6 +87,7 @@ impl Bridge {
                 }
                 (make_surface(), HostRole::Subsurface(None, last.parent))
             }
+            Role::DRAG_ICON => (make_surface(), HostRole::DragIcon),
             _ => (make_surface(), HostRole::Cursor),
         };
         let fractional_scale = self.globals.fractional_scale.as_ref();

@@ -4,9 +4,9 @@ use super::Surface;
 use crate::bridge::Bridge;
 use crate::config::{BridgeError, malformed};
 use crate::host::globals::{FrameOf, Globals};
-use postern_channel::{Commit, CommitFlag, Rect, Rect256};
-use wayland_client::QueueHandle;
-use wayland_client::protocol::{wl_output, wl_region};
+use postern_channel::{Commit, CommitFlag, Rect, Rect256, Role};
+use wayland_client::protocol::{wl_output, wl_region, wl_surface};
+use wayland_client::{Proxy, QueueHandle};
 
 /// The size of a surface in its own units, if it has a buffer.
 pub fn surface_size(commit: &Commit) -> Option<(i32, i32)> {
@@ -83,8 +83,14 @@ impl Surface {
         let had_buffer = before.is_some_and(|before| before.flags & CommitFlag::BUFFER != 0);
         let next = self.next.take();
         let is_new = next.is_some();
+        let (x, y) = icon_offset(before.as_ref(), &last);
+        let has_offset = surface.version() >= wl_surface::REQ_OFFSET_SINCE;
+        if has_offset && (x, y) != (0, 0) {
+            surface.offset(x, y);
+        }
         if let Some(next) = next {
-            surface.attach(Some(&next.buffer), 0, 0);
+            let (x, y) = if has_offset { (0, 0) } else { (x, y) };
+            surface.attach(Some(&next.buffer), x, y);
             host.held.push(next);
         } else if had_buffer && !has_buffer {
             surface.attach(None, 0, 0);
@@ -136,6 +142,15 @@ impl Surface {
         host.applied = Some(last);
         is_new
     }
+}
+
+/// How far a drag icon goes from where it was.
+fn icon_offset(before: Option<&Commit>, last: &Commit) -> (i32, i32) {
+    if last.role != Role::DRAG_ICON {
+        return (0, 0);
+    }
+    let [x, y] = before.map_or([0, 0], |before| before.position);
+    (last.position[0].saturating_sub(x), last.position[1].saturating_sub(y))
 }
 
 fn set_viewport(host: &mut super::Host, last: &Commit, globals: &Globals, queue: &QueueHandle<Bridge>) {

@@ -128,7 +128,7 @@ impl Host {
                 popup.shell.object.destroy();
             }
             HostRole::Subsurface(Some(object), _) => object.destroy(),
-            HostRole::Subsurface(None, _) | HostRole::Cursor => {}
+            HostRole::Subsurface(None, _) | HostRole::Cursor | HostRole::DragIcon => {}
         }
         self.surface.destroy();
         self.held

@@ -4,6 +4,7 @@
 //! standard input, and starts it again when it ends. Clients need memory files that can be sealed.
 #![forbid(unsafe_code)]
 
+use postern_channel::limit::PIECE;
 use postern_channel::{MAX_MESSAGE, Message, Text, TextField};
 use postern_display::{ClientId, Display, Outgoing, Platform};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -26,10 +27,18 @@ type Failure = Box<dyn std::error::Error>;
 /// Files of clients and handles of the channel are the same here: host files.
 #[derive(Default)]
 struct Host {
-    /// Pastes into clients: a file, what it has yet to get, and whether that is all.
-    writes: Vec<(Rc<OwnedFd>, VecDeque<u8>, bool)>,
+    /// Pastes into clients.
+    writes: Vec<Paste>,
     /// Pastes out of clients.
     collects: Vec<(u32, OwnedFd)>,
+}
+
+/// A paste into a client: its number, the file, the pieces it has yet to get, and whether those are all.
+struct Paste {
+    transfer: u32,
+    file: Rc<OwnedFd>,
+    pieces: VecDeque<VecDeque<u8>>,
+    last: bool,
 }
 
 impl Platform for Host {
@@ -45,21 +54,39 @@ impl Platform for Host {
         Some(handle.clone())
     }
 
-    fn write(&mut self, file: &Self::File, bytes: &[u8], last: bool) {
+    fn write(&mut self, transfer: u32, file: &Self::File, bytes: &[u8], last: bool) {
         let _ = rustix::io::ioctl_fionbio(file, true);
-        match self.writes.iter_mut().find(|(known, ..)| Rc::ptr_eq(known, file)) {
-            Some((_, queue, end)) => {
-                queue.extend(bytes);
-                *end |= last;
+        let piece = bytes.iter().copied().collect();
+        match self.writes.iter_mut().find(|paste| paste.transfer == transfer) {
+            Some(paste) => {
+                paste.pieces.push_back(piece);
+                paste.last |= last;
             }
-            None => self.writes.push((file.clone(), bytes.iter().copied().collect(), last)),
+            None => {
+                self.writes.push(Paste { transfer, file: file.clone(), pieces: [piece].into(), last });
+            }
         }
+    }
+
+    fn stop_writing(&mut self, transfer: u32) {
+        self.writes.retain(|paste| paste.transfer != transfer);
     }
 
     fn collect(&mut self, transfer: u32) -> Option<Self::File> {
         let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).ok()?;
         self.collects.push((transfer, reader));
         Some(Rc::new(writer))
+    }
+
+    // The pipes are looked at all the time.
+    fn go_on_collecting(&mut self, _transfer: u32) {}
+
+    fn stop_collecting(&mut self, transfer: u32) {
+        self.collects.retain(|(number, _)| *number != transfer);
+    }
+
+    fn close(&mut self, file: Self::File) {
+        drop(file);
     }
 }
 
@@ -210,27 +237,41 @@ impl Harness {
     }
 
     fn pastes(&mut self) {
-        self.host.writes.retain_mut(|(file, queue, last)| {
-            while let (bytes, _) = queue.as_slices()
-                && !bytes.is_empty()
-            {
-                match rustix::io::write(&*file, bytes) {
-                    Ok(written) => drop(queue.drain(..written)),
+        let (mut written, mut unread) = (Vec::new(), Vec::new());
+        self.host.writes.retain_mut(|paste| {
+            while let Some(piece) = paste.pieces.front_mut() {
+                let (bytes, _) = piece.as_slices();
+                if bytes.is_empty() {
+                    paste.pieces.pop_front();
+                    written.push(paste.transfer);
+                    continue;
+                }
+                match rustix::io::write(&*paste.file, bytes) {
+                    Ok(written) => drop(piece.drain(..written)),
                     Err(Errno::AGAIN) => return true,
-                    Err(_) => return false,
+                    Err(_) => {
+                        unread.push(paste.transfer);
+                        return false;
+                    }
                 }
             }
-            !*last
+            !paste.last
         });
+        for transfer in written {
+            self.display.transfer_written(transfer, 1);
+        }
+        for transfer in unread {
+            self.display.transfer_unread(&mut self.host, transfer);
+        }
         let mut open = Vec::new();
         for (transfer, file) in std::mem::take(&mut self.host.collects) {
             let mut ready = [PollFd::new(&file, PollFlags::IN)];
             let nothing = Timespec { tv_sec: 0, tv_nsec: 0 };
-            if poll(&mut ready, Some(&nothing)).unwrap_or(0) == 0 {
+            if !self.display.may_collect(transfer) || poll(&mut ready, Some(&nothing)).unwrap_or(0) == 0 {
                 open.push((transfer, file));
                 continue;
             }
-            let mut buffer = vec![0; 65536];
+            let mut buffer = vec![0; PIECE];
             let got = rustix::io::read(&file, &mut buffer[..]).unwrap_or(0);
             self.display.transfer_data(transfer, buffer.get(..got).unwrap_or(&[]), got == 0);
             if got > 0 {

@@ -66,9 +66,10 @@ impl<P: Platform> Display<P> {
             Message::Key(key, _) => self.key(&key),
             Message::Touch(touch, _) => self.touch(&touch),
             Message::TextEdit(edit, text) => self.text_edit(&edit, text),
-            Message::Offer(_, mimes) => self.host_offers(mimes),
-            Message::Request(request, mime) => self.host_asks(platform, request.transfer, mime),
+            Message::Offer(offer, mimes) => self.host_offers(&offer, mimes),
+            Message::Request(request, mime) => self.host_asks(platform, &request, mime),
             Message::Data(data, piece) => self.host_sends(platform, &data, piece),
+            Message::Drag(drag, mime) => self.host_drags(&drag, mime),
             _ => return Err(DecodeError::Kind),
         }
         self.answer_syncs();
@@ -108,6 +109,7 @@ impl<P: Platform> Display<P> {
         self.set_features(hello.features);
         self.release_stale();
         self.end_transfers(platform);
+        self.end_drags();
         self.stale_outputs = self.outputs.keys().copied().collect();
         for focus in [self.seat.pointer_focus, self.seat.keyboard_focus] {
             self.drop_focus(focus);
@@ -151,8 +153,7 @@ impl<P: Platform> Display<P> {
         if let Some(cursor) = self.seat.cursor {
             self.send(&Message::Cursor(cursor, &[]), None);
         }
-        self.clipboard.announce = true;
-        self.announce_clipboard(0);
+        self.announce_selections();
     }
 
     fn depth(&self, number: u32) -> u32 {
@@ -185,6 +186,7 @@ fn payload_len(message: &Message<'_>) -> usize {
         | Message::Offer(_, p)
         | Message::Request(_, p)
         | Message::Data(_, p)
+        | Message::Drag(_, p)
         | Message::TextInput(_, p) => p.len(),
         _ => 0,
     }

@@ -146,6 +146,9 @@ impl<P: Platform> Display<P> {
         commit.source = pending.source.unwrap_or(commit.source);
         commit.destination = pending.destination.unwrap_or(commit.destination);
         commit.opaque = pending.opaque.unwrap_or(commit.opaque);
+        if surface.role == Role::DragIcon {
+            commit.position = add(commit.position, pending.offset);
+        }
         commit.geometry = pending.geometry.unwrap_or(commit.geometry);
         commit.min_size = pending.min_size.unwrap_or(commit.min_size);
         commit.max_size = pending.max_size.unwrap_or(commit.max_size);
@@ -233,6 +236,7 @@ impl<P: Platform> Display<P> {
             Role::Popup if surface.xdg_role != 0 => msg::Role::POPUP,
             Role::Subsurface if surface.subsurface != 0 => msg::Role::SUBSURFACE,
             Role::Cursor => msg::Role::CURSOR,
+            Role::DragIcon => msg::Role::DRAG_ICON,
             _ => return,
         };
         let first = !surface.announced;
@@ -382,16 +386,21 @@ fn merge(earlier: Pending, later: Pending) -> (Pending, Attach) {
         transform: later.transform.or(earlier.transform),
         source: later.source.or(earlier.source),
         destination: later.destination.or(earlier.destination),
+        offset: add(earlier.offset, later.offset),
         geometry: later.geometry.or(earlier.geometry),
         min_size: later.min_size.or(earlier.min_size),
         max_size: later.max_size.or(earlier.max_size),
-        offset: [0, 1].map(|i| earlier.offset[i].saturating_add(later.offset[i])),
         releases: Vec::new(),
         feedbacks,
         pointer_region: later.pointer_region.or(earlier.pointer_region),
         cursor_hint: later.cursor_hint.or(earlier.cursor_hint),
     };
     (merged, unused)
+}
+
+/// Two offsets after one another.
+fn add(a: [i32; 2], b: [i32; 2]) -> [i32; 2] {
+    [0, 1].map(|i| a[i].saturating_add(b[i]).clamp(-limit::SIZE, limit::SIZE))
 }
 
 /// Damage in buffer pixels, cut to the buffer. Surface damage is scaled; with a viewport or a transform it stands for

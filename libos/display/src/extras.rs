@@ -1,12 +1,10 @@
-//! The smaller protocols, request by request, each handed to the module that knows it; and data devices.
+//! The smaller protocols, request by request, each handed to the module that knows it.
 
 use crate::client::ClientId;
 use crate::object::{Kind, Token};
-use crate::selection::MAX_MIMES;
 use crate::shell::{Done, Failure};
 use crate::wire::Reader;
 use crate::{Display, Platform};
-use alloc::vec::Vec;
 
 impl<P: Platform> Display<P> {
     pub(crate) fn extra_request(
@@ -28,11 +26,11 @@ impl<P: Platform> Display<P> {
                 Kind::DataDeviceManager
                 | Kind::DataDevice
                 | Kind::DataSource(_)
-                | Kind::DataOffer
+                | Kind::DataOffer(_)
                 | Kind::PrimaryManager
                 | Kind::PrimaryDevice
                 | Kind::PrimarySource(_)
-                | Kind::PrimaryOffer,
+                | Kind::PrimaryOffer(_),
                 _,
             ) => self.data_request(platform, id, object, version, opcode, r),
             (Kind::XdgOutputManager, 1) => {
@@ -100,90 +98,5 @@ impl<P: Platform> Display<P> {
             }
             _ => Err(Failure::Malformed),
         }
-    }
-
-    /// Data device and primary selection.
-    fn data_request(
-        &mut self,
-        platform: &mut P,
-        id: ClientId,
-        object: u32,
-        version: u32,
-        opcode: u16,
-        r: &mut Reader<'_>,
-    ) -> Done {
-        let Some(kind) = self.kind_of(id, object).cloned() else { return Ok(()) };
-        match (kind, opcode) {
-            (Kind::DataDeviceManager, 0) => {
-                let new = r.u32()?;
-                self.create(id, new, Kind::DataSource(Vec::new()), version)?;
-            }
-            (Kind::DataDeviceManager, 1) => {
-                let (new, _seat) = (r.u32()?, r.u32()?);
-                self.create(id, new, Kind::DataDevice, version)?;
-                if self.client_of(self.seat.keyboard_focus) == Some(id) {
-                    self.offer_clipboard_to(id);
-                }
-            }
-            (Kind::PrimaryManager, 0) => {
-                let new = r.u32()?;
-                self.create(id, new, Kind::PrimarySource(Vec::new()), version)?;
-            }
-            (Kind::PrimaryManager, 1) => {
-                let (new, _seat) = (r.u32()?, r.u32()?);
-                self.create(id, new, Kind::PrimaryDevice, version)?;
-                if self.client_of(self.seat.keyboard_focus) == Some(id) {
-                    self.offer_primary_to(id);
-                }
-            }
-            (Kind::DataSource(mut mimes), 0) => {
-                if let Some(mime) = r.string()?.filter(|_| mimes.len() < MAX_MIMES) {
-                    mimes.push(mime.to_vec());
-                }
-                self.create_over(id, object, Kind::DataSource(mimes));
-            }
-            (Kind::PrimarySource(mut mimes), 0) => {
-                if let Some(mime) = r.string()?.filter(|_| mimes.len() < MAX_MIMES) {
-                    mimes.push(mime.to_vec());
-                }
-                self.create_over(id, object, Kind::PrimarySource(mimes));
-            }
-            (Kind::DataSource(_) | Kind::PrimarySource(_), 1) => {
-                self.destroy(id, object);
-                self.source_destroyed(id, object);
-            }
-            (Kind::DataDevice, 0) => {
-                // Drag and drop is not there yet: the drag ends at once, so that the client does not wait.
-                let (source, _origin, _icon, _serial) = (r.u32()?, r.u32()?, r.u32()?, r.u32()?);
-                if let Some(client) =
-                    self.client(id).filter(|c| source != 0 && c.objects.contains_key(&source))
-                {
-                    drop(client.event(source, 2));
-                }
-            }
-            (Kind::DataDevice, 1) => {
-                let (source, serial) = (r.u32()?, r.u32()?);
-                self.set_clipboard(id, source, serial);
-            }
-            (Kind::PrimaryDevice, 0) => {
-                let (source, _serial) = (r.u32()?, r.u32()?);
-                self.set_primary(id, source);
-            }
-            (Kind::DataOffer, 1) | (Kind::PrimaryOffer, 0) => {
-                let mime = r.string()?.unwrap_or(b"").to_vec();
-                let Some(file) = self.client(id).and_then(|c| c.files.pop_front()) else {
-                    return Err(Failure::Malformed);
-                };
-                let primary = matches!(self.kind_of(id, object), Some(Kind::PrimaryOffer));
-                self.receive_selection(platform, primary, &mime, file);
-            }
-            // accept, finish, set_actions: parts of drag and drop.
-            (Kind::DataOffer, 0 | 3 | 4) | (Kind::DataSource(_), 2) => {}
-            // Destructors.
-            (Kind::DataOffer | Kind::DataDevice | Kind::PrimaryManager, 2)
-            | (Kind::PrimaryOffer | Kind::PrimaryDevice, 1) => self.destroy(id, object),
-            _ => return Err(Failure::Malformed),
-        }
-        Ok(())
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! Modules: [`wire`] bytes; `object` what client ids name; `shm`, `surface`, `subsurface`, `viewport` and `commit`
 //! pixels, `copies` those that cannot be shared; `shell`, `decoration`, `dialog`, `foreign` and `icon` windows; `seat`,
-//! `touch`, `cursor`, `constraint`, `inhibit` and `text_input` input; `selection` copy and paste; `output`, `scale` and
+//! `touch`, `cursor`, `constraint`, `inhibit` and `text_input` input; `selection` copy, paste and drag; `output`, `scale` and
 //! `presentation` where and when things are shown; `attention` who comes to the front; `sync`, `dispatch` and `extras`
 //! request by request; `channel` the bridge's end, `alone` what happens without one.
 //!
@@ -79,11 +79,20 @@ pub trait Platform {
     }
     /// A read-only file of an app that shows `size` bytes of a handle: the keymap.
     fn file_from_handle(&mut self, handle: &Self::Handle, size: u32) -> Option<Self::File>;
-    /// Writes to a file that an app gave for pasting, in the background. `last`: and drops it.
-    fn write(&mut self, file: &Self::File, bytes: &[u8], last: bool);
-    /// A pipe whose other end the library OS reads in the background, handing what comes to
-    /// [`Display::transfer_data`]. Returns the end to write to.
+    /// Writes a piece to a file that an app gave for a transfer, in the background: [`Display::transfer_written`] tells
+    /// when it is out, or [`Display::transfer_unread`] that it never will be. `last`: nothing more comes.
+    fn write(&mut self, transfer: u32, file: &Self::File, bytes: &[u8], last: bool);
+    /// What was not written yet is not to be written any more.
+    fn stop_writing(&mut self, transfer: u32);
+    /// A pipe whose other end the library OS reads in the background as far as [`Display::may_collect`] allows, handing
+    /// what comes to [`Display::transfer_data`]. Returns the end to write to.
     fn collect(&mut self, transfer: u32) -> Option<Self::File>;
+    /// [`Display::may_collect`] allows it again.
+    fn go_on_collecting(&mut self, transfer: u32);
+    /// Nothing more is to be read from the pipe: it is closed.
+    fn stop_collecting(&mut self, transfer: u32);
+    /// Drops a file of an app's, once nothing here is in the way.
+    fn close(&mut self, file: Self::File);
 }
 
 /// A channel message on its way to the bridge: encoded bytes, and the handle that goes with them.
@@ -110,8 +119,7 @@ pub struct Display<P: Platform> {
     /// Outputs that a former bridge told of and the present one has not (yet).
     stale_outputs: BTreeSet<u32>,
     seat: seat::Seat<P::Handle>,
-    clipboard: selection::Selection<P::File>,
-    primary: selection::Primary,
+    selections: selection::Selections<P::File>,
     text_inputs: text_input::TextInputs,
     /// Wishes for presentation feedback that were not answered: number → who waits.
     feedbacks: BTreeMap<u32, presentation::Feedback>,
@@ -160,8 +168,7 @@ impl<P: Platform> Display<P> {
             outputs: BTreeMap::new(),
             stale_outputs: BTreeSet::new(),
             seat: seat::Seat::default(),
-            clipboard: selection::Selection::default(),
-            primary: selection::Primary::default(),
+            selections: selection::Selections::default(),
             text_inputs: text_input::TextInputs::default(),
             feedbacks: BTreeMap::new(),
             tokens: VecDeque::new(),

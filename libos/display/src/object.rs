@@ -1,5 +1,6 @@
 //! What the ids of a client name.
 
+use crate::selection::{OfferOf, Source};
 use alloc::vec::Vec;
 use postern_channel::Rect;
 
@@ -33,12 +34,12 @@ pub enum Kind {
     XdgOutput(u32),
     DataDeviceManager,
     DataDevice,
-    DataSource(Vec<Vec<u8>>),
-    DataOffer,
+    DataSource(Source),
+    DataOffer(OfferOf),
     PrimaryManager,
     PrimaryDevice,
-    PrimarySource(Vec<Vec<u8>>),
-    PrimaryOffer,
+    PrimarySource(Source),
+    PrimaryOffer(OfferOf),
     Viewporter,
     Viewport(u32),
     CursorShapeManager,

@@ -154,7 +154,9 @@ impl<P: Platform> Display<P> {
 
     fn new_xdg_surface(&mut self, base: u32, object: u32, number: u32) -> Result<(), Failure> {
         let Some(surface) = self.surfaces.get_mut(&number) else { return Err(Failure::Malformed) };
-        if surface.xdg_surface != 0 || matches!(surface.role, Role::Subsurface | Role::Cursor) {
+        if surface.xdg_surface != 0
+            || matches!(surface.role, Role::Subsurface | Role::Cursor | Role::DragIcon)
+        {
             return fault(base, base_error::ROLE, "the surface has another role");
         }
         if surface.sent.flags & CommitFlag::BUFFER != 0 {

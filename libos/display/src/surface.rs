@@ -14,6 +14,7 @@ pub enum Role {
     Popup,
     Subsurface,
     Cursor,
+    DragIcon,
 }
 
 /// A buffer attachment.
@@ -43,11 +44,11 @@ pub struct Pending {
     pub transform: Option<u32>,
     pub source: Option<Rect256>,
     pub destination: Option<[i32; 2]>,
+    /// How far the buffer moves on the surface (wl_surface.offset so far): of drag icons, where it is from the pointer.
+    pub offset: [i32; 2],
     pub geometry: Option<Rect>,
     pub min_size: Option<[i32; 2]>,
     pub max_size: Option<[i32; 2]>,
-    /// wl_surface.offset so far.
-    pub offset: [i32; 2],
     /// Callbacks of wl_surface.get_release.
     pub releases: Vec<u32>,
     /// Objects of wp_presentation.feedback.
@@ -70,10 +71,10 @@ impl Pending {
             transform: None,
             source: None,
             destination: None,
+            offset: [0; 2],
             geometry: None,
             min_size: None,
             max_size: None,
-            offset: [0; 2],
             releases: Vec::new(),
             feedbacks: Vec::new(),
             pointer_region: None,

@@ -36,7 +36,7 @@ fn a_pool_lives_as_long_as_what_is_shown_of_it() {
     };
     assert!(!kinds(&mut rig).contains(&msg::Kind::PoolDestroy));
     rig.hello();
-    assert_eq!(kinds(&mut rig), [msg::Kind::Hello, msg::Kind::Pool, msg::Kind::Commit, msg::Kind::Offer]);
+    assert_eq!(kinds(&mut rig), [msg::Kind::Hello, msg::Kind::Pool, msg::Kind::Commit]);
     rig.attach(10, 0);
     rig.commit(10);
     assert_eq!(kinds(&mut rig), [msg::Kind::PoolDestroy, msg::Kind::Commit]);

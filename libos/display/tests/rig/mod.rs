@@ -12,6 +12,10 @@ use std::collections::VecDeque;
 #[derive(Default)]
 pub struct Mock {
     pub written: Vec<(u32, Vec<u8>, bool)>,
+    pub unwritten: Vec<u32>,
+    pub collectable: Vec<u32>,
+    pub uncollected: Vec<u32>,
+    pub closed: Vec<u32>,
 }
 
 impl Platform for Mock {
@@ -30,12 +34,28 @@ impl Platform for Mock {
         Some(handle + 1000)
     }
 
-    fn write(&mut self, file: &u32, bytes: &[u8], last: bool) {
+    fn write(&mut self, _transfer: u32, file: &u32, bytes: &[u8], last: bool) {
         self.written.push((*file, bytes.to_vec(), last));
+    }
+
+    fn stop_writing(&mut self, transfer: u32) {
+        self.unwritten.push(transfer);
     }
 
     fn collect(&mut self, transfer: u32) -> Option<u32> {
         Some(5000 + transfer)
+    }
+
+    fn go_on_collecting(&mut self, transfer: u32) {
+        self.collectable.push(transfer);
+    }
+
+    fn stop_collecting(&mut self, transfer: u32) {
+        self.uncollected.push(transfer);
+    }
+
+    fn close(&mut self, file: u32) {
+        self.closed.push(file);
     }
 }
 
@@ -109,6 +129,19 @@ impl Rig {
             }
         }
         commits
+    }
+
+    /// A request with words, a string, and words after it.
+    pub fn request_text(&mut self, object: u32, opcode: u16, before: &[u32], text: &str, after: &[u32]) {
+        let mut bytes = Vec::new();
+        let writer = before.iter().fold(Writer::new(&mut bytes, object, opcode), |w, word| w.u32(*word));
+        drop(after.iter().fold(writer.string(text.as_bytes()), |w, word| w.u32(*word)));
+        self.try_send(&bytes).unwrap();
+    }
+
+    /// The messages to the bridge that wait.
+    pub fn messages(&mut self) -> Vec<Vec<u8>> {
+        std::iter::from_fn(|| self.sent()).collect()
     }
 
     /// Registry 2, compositor 3, shm 4, wm_base 5, seat 6; surface 10, xdg_surface 11, toplevel 12; pool 20 with
@@ -194,11 +227,8 @@ impl Rig {
     }
 
     /// A request with one string before the words.
-    pub fn request_text(&mut self, object: u32, opcode: u16, text: &str, words: &[u32]) {
-        let mut bytes = Vec::new();
-        let event = Writer::new(&mut bytes, object, opcode).string(text.as_bytes());
-        drop(words.iter().fold(event, |w, word| w.u32(*word)));
-        self.try_send(&bytes).unwrap();
+    pub fn request_string(&mut self, object: u32, opcode: u16, text: &str, words: &[u32]) {
+        self.request_text(object, opcode, &[], text, words);
     }
 
     /// Sends a request that must end the client, and returns the object and the code of the error.

@@ -3,7 +3,6 @@
 //! [`ring`] is the byte queue below pipes, stream sockets and pseudo-terminals. Readiness is told by
 //! [`crate::wait::WaitQueue`]s; what depends on a host handle is watched by the one thread of [`poller`].
 
-pub mod clipboard;
 pub mod console;
 mod copies;
 pub mod deadline;
@@ -16,6 +15,7 @@ pub mod pipe;
 pub mod poll;
 pub mod poller;
 pub mod ring;
+pub mod selection;
 pub mod signalfd;
 pub mod socket;
 pub mod timerfd;

@@ -3,13 +3,13 @@
 //! compositor bridge goes out on the display channel; what the bridge tells comes in by the poller thread.
 //!
 //! One lock around everything. While it is held only the channel and the clients' conduits are written to; files of
-//! apps (pasting) are written and read after it was given up, in [`super::clipboard`].
+//! apps (pasting) are written and read after it was given up, in [`super::selection`].
 
 use super::poller;
 use super::unix::conduit::{Attachment, Conduit};
 use crate::fs::{OpenFile, Poll, memfd};
 use crate::io::Source;
-use crate::ipc::{clipboard, copies};
+use crate::ipc::{copies, selection};
 use crate::task::Thread;
 use crate::wait::{self, Notify, WaitQueue};
 use crate::{Errno, Mutex, Once, Result};
@@ -32,10 +32,24 @@ const GREETING: u64 = 5_000_000_000;
 /// What the display server borrows; what cannot be done under its lock is put down here and done after.
 #[derive(Default)]
 pub(super) struct Lent {
-    /// Pieces of a paste for files of apps; true = the last one.
-    pub(super) writes: Vec<(Arc<OpenFile>, Vec<u8>, bool)>,
-    /// Pipes that apps write the host's pastes to, by transfer.
-    pub(super) collects: Vec<(u32, Arc<OpenFile>)>,
+    /// In order.
+    pub(super) errands: Vec<Errand>,
+}
+
+/// What is to be done with a file of an app's; most are about a transfer, by its number.
+pub(super) enum Errand {
+    /// Write a piece of it; true = the last one.
+    Write(u32, Arc<OpenFile>, Vec<u8>, bool),
+    /// Drop what is not written.
+    StopWriting(u32),
+    /// Read what an app writes into the other end of this pipe.
+    Collect(u32, Arc<OpenFile>),
+    /// Go on with that.
+    GoOnCollecting(u32),
+    /// End it.
+    StopCollecting(u32),
+    /// Drop it: that may wake somebody who needs the display server.
+    Close(Arc<OpenFile>),
 }
 
 impl Platform for Lent {
@@ -56,17 +70,33 @@ impl Platform for Lent {
     }
 
     fn file_from_handle(&mut self, handle: &Self::Handle, size: u32) -> Option<Self::File> {
-        Some(clipboard::shared_memory(handle.clone(), u64::from(size)))
+        Some(selection::shared_memory(handle.clone(), u64::from(size)))
     }
 
-    fn write(&mut self, file: &Self::File, bytes: &[u8], last: bool) {
-        self.writes.push((file.clone(), bytes.to_vec(), last));
+    fn write(&mut self, transfer: u32, file: &Self::File, bytes: &[u8], last: bool) {
+        self.errands.push(Errand::Write(transfer, file.clone(), bytes.to_vec(), last));
+    }
+
+    fn stop_writing(&mut self, transfer: u32) {
+        self.errands.push(Errand::StopWriting(transfer));
     }
 
     fn collect(&mut self, transfer: u32) -> Option<Self::File> {
         let (reader, writer) = super::pipe::pair(0, [0, 0]);
-        self.collects.push((transfer, reader));
+        self.errands.push(Errand::Collect(transfer, reader));
         Some(writer)
+    }
+
+    fn go_on_collecting(&mut self, transfer: u32) {
+        self.errands.push(Errand::GoOnCollecting(transfer));
+    }
+
+    fn stop_collecting(&mut self, transfer: u32) {
+        self.errands.push(Errand::StopCollecting(transfer));
+    }
+
+    fn close(&mut self, file: Self::File) {
+        self.errands.push(Errand::Close(file));
     }
 }
 
@@ -160,7 +190,7 @@ fn with_core<R>(f: impl FnOnce(&mut Core, u32) -> R) -> Option<R> {
     if DEADLINE.fetch_min(deadline, Ordering::SeqCst) > deadline {
         poller::kick();
     }
-    clipboard::handle(lent);
+    selection::handle(lent);
     Some(result)
 }
 
@@ -177,7 +207,22 @@ pub(super) fn tick() {
     }
 }
 
-/// Bytes that an app wrote for a paste of the host.
+/// Pieces of a paste are written to the app's file.
+pub(super) fn transfer_written(transfer: u32, pieces: u32) {
+    with_core(|core, _| core.display.transfer_written(transfer, pieces));
+}
+
+/// Nobody reads the app's file any more.
+pub(super) fn transfer_unread(transfer: u32) {
+    with_core(|core, _| core.display.transfer_unread(&mut core.lent, transfer));
+}
+
+/// Whether the host takes more of what an app writes for it.
+pub(super) fn may_collect(transfer: u32) -> bool {
+    with_core(|core, _| core.display.may_collect(transfer)).unwrap_or(false)
+}
+
+/// Bytes that an app wrote for the host.
 pub(super) fn transfer_data(transfer: u32, bytes: &[u8], last: bool) {
     with_core(|core, _| core.display.transfer_data(transfer, bytes, last));
 }
