@@ -223,7 +223,7 @@ fn open(rig: &mut Rig, client: &mut Client) {
     rig.request(at + 1, 1, &[at + 2]);
     rig.request(at, 6, &[]);
     let shm = find(client, "wl_shm");
-    rig.files.push_back(if at % 2 == 0 { 5 } else { 95 });
+    rig.files.push_back(if at.is_multiple_of(2) { 5 } else { 95 });
     rig.request(shm, 0, &[at + 3, 65_536]);
     rig.request(at + 3, 0, &[at + 4, 0, 64, 64, 256, 1]);
     rig.request(at + 3, 0, &[at + 5, 16_384, 32, 60, 300, 0]);
