@@ -55,6 +55,8 @@ pub struct Client<F> {
     used_ids: u32,
     /// Callbacks of wl_display.sync that wait for the host.
     pub syncs: Vec<u32>,
+    /// When the oldest of them came.
+    pub syncs_since: u32,
     pub failed: bool,
     /// It has made an icon of buffers.
     pub has_icons: bool,
@@ -73,6 +75,7 @@ impl<F> Client<F> {
             free_ids: Vec::new(),
             used_ids: 0,
             syncs: Vec::new(),
+            syncs_since: 0,
             failed: false,
             has_icons: false,
         }

@@ -69,6 +69,9 @@ pub fn fault<T>(object: u32, code: u32, text: &'static str) -> Result<T, Failure
     Err(Failure::Fault(Fault { object, code, text }))
 }
 
+/// The states of a window with neighbours: one for each edge, since version 2.
+const TILED: u32 = 0b1111 << 5;
+
 fn clamp_size(value: i32) -> i32 {
     value.clamp(0, limit::SIZE)
 }
@@ -560,7 +563,12 @@ impl<P: Platform> Display<P> {
                 6 => 9,
                 _ => 13,
             };
-            let states = bits(configure.states, newest);
+            let mut states = configure.states;
+            if version < 2 && states & TILED != 0 {
+                // It knows no tiles. Maximised it draws no shadow either, which would lie over its neighbours.
+                states |= State::MAXIMIZED;
+            }
+            let states = bits(states, newest);
             drop(client.event(surface.xdg_role, 0).i32(width).i32(height).array(&states));
             if surface.decoration != 0 {
                 let mode = if server_decoration { 2 } else { 1 };

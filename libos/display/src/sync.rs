@@ -1,6 +1,9 @@
-//! wl_display.sync. Its answer tells that what came before has been handled, and programs (mpv, glmark2) rely on a
-//! compositor that has then also answered the first commit of a window: they attach a buffer at once. Here the first
-//! configure comes from the host, so answers wait for it.
+//! wl_display.sync. Its answer tells that what came before has been handled, and programs rely on what a compositor has
+//! then done, too. Here the host does it, so answers wait for that:
+//!
+//! - The first commit of a window is answered by a configure. mpv and glmark2 attach a buffer after one round trip.
+//! - Buffers that newer ones replaced are let go. Programs that paint without frame callbacks keep pace by sync, and
+//!   Mesa's software EGL crashes where none of its four buffers is free.
 
 use crate::client::ClientId;
 use crate::surface::{Role, Surface};
@@ -8,12 +11,20 @@ use crate::{Display, Platform};
 use alloc::vec::Vec;
 
 /// How long answers wait for a host that does not configure a window, in milliseconds.
-const PATIENCE_MS: u32 = 1000;
+const CONFIGURE_MS: u32 = 1000;
+/// How long they wait for one that keeps replaced buffers.
+const RELEASE_MS: u32 = 100;
+/// So many replaced buffers are nothing to wait for: hosts may let go with their next frame.
+const KEPT: usize = 1;
 
 impl<P: Platform> Display<P> {
     /// wl_display.sync with this new callback.
     pub(crate) fn sync(&mut self, id: ClientId, callback: u32) {
+        let now = self.now_ms;
         if let Some(client) = self.clients.get_mut(&id) {
+            if client.syncs.is_empty() {
+                client.syncs_since = now;
+            }
             client.syncs.push(callback);
         }
         self.answer_syncs();
@@ -45,10 +56,15 @@ impl<P: Platform> Display<P> {
 
     /// How long a client's answers may still wait, in milliseconds; `None` = not at all.
     fn patience(&self, id: ClientId) -> Option<u32> {
-        let awaits = |s: &&Surface| {
-            s.client == id && s.role == Role::Toplevel && s.announced && !s.configured && self.connected
-        };
-        let left = |s: &Surface| PATIENCE_MS.checked_sub(self.now_ms.wrapping_sub(s.announced_at));
-        self.surfaces.values().filter(awaits).filter_map(left).filter(|left| *left > 0).max()
+        let client = self.clients.get(&id).filter(|_| self.connected)?;
+        let left = |limit: u32, since: u32| limit.checked_sub(self.now_ms.wrapping_sub(since));
+        let own = || self.surfaces.values().filter(|s| s.client == id);
+        let awaits = |s: &&Surface| s.role == Role::Toplevel && s.announced && !s.configured;
+        let configure = own().filter(awaits).filter_map(|s| left(CONFIGURE_MS, s.announced_at)).max();
+        let used = self.attachments.values().filter(|a| a.client == id).count();
+        let is_crowded =
+            used > KEPT && used > KEPT + own().filter(|s| s.sent.buffer != 0 || s.cached.is_some()).count();
+        let release = left(RELEASE_MS, client.syncs_since).filter(|_| is_crowded);
+        configure.max(release).filter(|left| *left > 0)
     }
 }

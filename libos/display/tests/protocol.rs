@@ -9,6 +9,19 @@ use postern_display::ClientError;
 use postern_display::wire::Writer;
 use rig::Rig;
 
+const CONFIGURE: msg::Configure = msg::Configure {
+    surface: 0,
+    serial: 5,
+    width: 640,
+    height: 480,
+    x: 0,
+    y: 0,
+    states: 0,
+    token: 0,
+    bounds: [0, 0],
+    server_decoration: 0,
+};
+
 #[test]
 fn the_first_configure_answers_the_first_commit() {
     let mut rig = Rig::new();
@@ -65,6 +78,56 @@ fn a_sync_does_not_wait_for_ever() {
         }
         assert!(rig.events().iter().any(|e| e.0 == 31), "way {way}");
         assert_eq!(rig.display.next_timeout(), None);
+    }
+}
+
+#[test]
+fn a_sync_waits_for_replaced_buffers() {
+    let mut rig = Rig::new();
+    rig.map();
+    let mut attached = vec![rig.commits().pop().unwrap().buffer];
+    for buffer in [22, 23] {
+        rig.request(20, 0, &[buffer, 0, 64, 64, 256, 1]);
+        rig.attach(10, buffer);
+        rig.commit(10);
+        attached.push(rig.commits().pop().unwrap().buffer);
+        rig.events();
+        rig.request(1, 0, &[buffer + 10]);
+        let is_answered = rig.events().iter().any(|e| e.0 == buffer + 10);
+        // One may still be in use by the host.
+        assert_eq!(is_answered, buffer == 22);
+    }
+    rig.release(attached[0]);
+    let events: Vec<(u32, u16)> = rig.events().iter().map(|e| (e.0, e.1)).collect();
+    let at = |event| events.iter().position(|e| *e == event);
+    assert!(at((21, 0)).is_some() && at((21, 0)) < at((33, 0)), "{events:?}");
+    // A host that lets nothing go.
+    rig.request(20, 0, &[24, 0, 64, 64, 256, 1]);
+    rig.attach(10, 24);
+    rig.commit(10);
+    rig.request(1, 0, &[34]);
+    assert!(!rig.events().iter().any(|e| e.0 == 34));
+    let wait = rig.display.next_timeout().unwrap();
+    rig.display.tick(wait);
+    assert!(rig.events().iter().any(|e| e.0 == 34));
+}
+
+#[test]
+fn a_client_that_knows_no_tiles_is_maximised_in_one() {
+    const MAXIMIZED: u32 = 1;
+    const TILED: [u32; 4] = [5, 6, 7, 8];
+    for version in [1, 2] {
+        let mut rig = Rig::new();
+        rig.window_of(version);
+        rig.request(10, 6, &[]);
+        let surface = rig.commits()[0].surface;
+        let states = TILED.iter().fold(0, |all, state| all | 1 << state);
+        rig.bridge_says(&Message::Configure(msg::Configure { surface, states, ..CONFIGURE }, &[]), None);
+        let events = rig.events();
+        let told = &events.iter().find(|e| e.0 == 12 && e.1 == 0).expect("xdg_toplevel.configure").2;
+        let told: Vec<u32> =
+            told[12..].chunks(4).map(|word| u32::from_ne_bytes(word.try_into().unwrap())).collect();
+        assert_eq!(told, if version == 1 { vec![MAXIMIZED] } else { TILED.to_vec() });
     }
 }
 

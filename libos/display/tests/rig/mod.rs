@@ -147,10 +147,15 @@ impl Rig {
     /// Registry 2, compositor 3, shm 4, wm_base 5, seat 6; surface 10, xdg_surface 11, toplevel 12; pool 20 with
     /// buffer 21.
     pub fn window(&mut self) {
+        self.window_of(2);
+    }
+
+    /// As [`Rig::window`], with this version of xdg_wm_base.
+    pub fn window_of(&mut self, version: u32) {
         self.request(1, 1, &[2]);
         self.bind(1, "wl_compositor", 4, 3);
         self.bind(3, "wl_shm", 1, 4);
-        self.bind(4, "xdg_wm_base", 2, 5);
+        self.bind(4, "xdg_wm_base", version, 5);
         self.bind(5, "wl_seat", 7, 6);
         self.request(3, 0, &[10]);
         self.request(5, 2, &[11, 10]);
