@@ -12,7 +12,7 @@ use crate::host::text_input::TextInputs;
 use crate::selection::Selections;
 use crate::surface::border::Border;
 use crate::surface::{Pools, Surfaces};
-use postern_channel::{Hello, Message, VERSION};
+use postern_channel::{DecodeError, Hello, Kind, Message, VERSION};
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 use wayland_client::QueueHandle;
@@ -62,6 +62,11 @@ impl Bridge {
     pub fn datagram(&mut self, bytes: &[u8], handle: Option<OwnedFd>) -> Result<(), BridgeError> {
         let message = match Message::decode(bytes) {
             Ok(message) => message,
+            Err(DecodeError::Version) if bytes.starts_with(&(Kind::Hello as u16).to_le_bytes()) => {
+                return Err(malformed(format!(
+                    "a greeting in another version of the channel than {VERSION}"
+                )));
+            }
             // Left over from the talk with an earlier bridge; see the channel's start and replay.
             Err(_) if !self.greeted => return Ok(()),
             Err(error) => return Err(malformed(error.to_string())),

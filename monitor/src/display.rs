@@ -9,9 +9,13 @@
 
 use crate::account::clean;
 use crate::config::{Display, Session};
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::socket::{AddressFamily, MsgFlags, Shutdown, SockFlag, SockType, recv, shutdown, socketpair};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, Shutdown, SockFlag, SockType, UnixAddr, connect, recv, shutdown, socket,
+    socketpair,
+};
 use postern_abi::boot::permission;
 use serde::Deserialize;
 use std::fs::File;
@@ -19,7 +23,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -219,7 +223,7 @@ impl Bridge {
     /// Starts the next bridge if there is a compositor for it, else waits for one.
     fn try_again(&mut self, outcome: &mut Outcome) {
         let is_there = match &self.how.session {
-            Session::At(socket) => UnixStream::connect(socket).is_ok(),
+            Session::At(socket) => is_listening(socket).is_ok(),
             Session::Given => true,
             Session::Nowhere => false,
         };
@@ -392,6 +396,19 @@ impl Running {
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Whether somebody listens on a socket. Does not wait for one who is slow to answer.
+///
+/// # Errors
+/// Why nobody does.
+pub fn is_listening(path: &Path) -> Result<(), Errno> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let probe = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    match connect(probe.as_raw_fd(), &UnixAddr::new(path)?) {
+        Ok(()) | Err(Errno::EAGAIN) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

@@ -148,6 +148,8 @@ pub struct Sample {
     pub disk_bytes: (u64, u64),
     /// Frames shown since it started.
     pub frames: u64,
+    /// Frames of these whose pixels had to be copied.
+    pub copied_frames: u64,
     /// What was refused since it started.
     pub refused: Vec<Refusal>,
     /// System calls and options that it asked for and that are not there, with how often.

@@ -142,8 +142,12 @@ fn attach(shared: &Shared, socket: PathBuf) -> Reply {
     if !socket.is_absolute() {
         return Reply::Error(format!("{} is not an absolute path", socket.display()));
     }
-    if let Err(error) = UnixStream::connect(&socket) {
-        return Reply::Error(format!("there is no Wayland session at {}: {error}", socket.display()));
+    if let Err(error) = crate::display::is_listening(&socket) {
+        return Reply::Error(format!(
+            "there is no Wayland session at {}: {}",
+            socket.display(),
+            error.desc()
+        ));
     }
     shared.mailbox.tell(News::Attach(socket));
     Reply::Done

@@ -129,6 +129,7 @@ fn translate(status: &Status, cpu_percent: f32) -> Sample {
         network_bytes: (status.network.read, status.network.written),
         disk_bytes: (status.io.read, status.io.written),
         frames: status.frames,
+        copied_frames: status.copied_frames,
         refused: refused.collect(),
         unsupported: status.unsupported.iter().map(|(name, count)| (name.clone(), *count)).collect(),
         in_force: super::translate_permissions(&status.permissions),
@@ -149,6 +150,7 @@ fn add(all: &mut Sample, more: Sample) {
         *all = (all.0.saturating_add(more.0), all.1.saturating_add(more.1));
     }
     all.frames = all.frames.saturating_add(more.frames);
+    all.copied_frames = all.copied_frames.saturating_add(more.copied_frames);
     all.refused.extend(more.refused);
     all.unsupported.extend(more.unsupported);
     all.in_force.network |= more.in_force.network;

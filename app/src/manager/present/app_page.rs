@@ -76,7 +76,13 @@ fn usage(running: &RunningApp) -> Option<Usage> {
             ("Sent".to_owned(), format::bytes(sample.network_bytes.1)),
             ("Read from disk".to_owned(), format::bytes(sample.disk_bytes.0)),
             ("Written to disk".to_owned(), format::bytes(sample.disk_bytes.1)),
-            ("Frames shown".to_owned(), sample.frames.to_string()),
+            (
+                "Frames shown".to_owned(),
+                match sample.copied_frames {
+                    0 => sample.frames.to_string(),
+                    copied => format!("{} ({copied} of them copied)", sample.frames),
+                },
+            ),
         ],
     })
 }

@@ -40,6 +40,7 @@ pub(super) fn sample(app: &str, cpu_percent: f32, mebibytes: u64) -> Sample {
         network_bytes: (3 << 20, 1 << 10),
         disk_bytes: (0, 5 << 10),
         frames: 77,
+        copied_frames: 0,
         refused: Vec::new(),
         unsupported: vec![("io_uring_setup".to_owned(), 2)],
         in_force: Permissions::default(),

@@ -61,6 +61,7 @@ fn look_same(a: &[Sample], b: &[Sample]) -> bool {
             network_bytes: (0, 0),
             disk_bytes: (0, 0),
             frames: 0,
+            copied_frames: 0,
             ..sample.clone()
         }
     };
