@@ -32,6 +32,10 @@ impl Bridge {
     fn commit(&mut self, commit: msg::Commit) {
         let has_buffer = commit.flags & CommitFlag::BUFFER != 0;
         let is_pixel = commit.flags & CommitFlag::SINGLE_PIXEL != 0;
+        if is_pixel {
+            assert!((commit.width, commit.height, commit.pool) == (1, 1, 0));
+            self.held.insert(commit.buffer);
+        }
         if has_buffer && !is_pixel {
             let size = self.pools.get(&commit.pool).copied().expect("a buffer in an unknown pool");
             let end =
@@ -49,6 +53,9 @@ impl Bridge {
             }
         }
         assert!(commit.role != Role::NONE);
+        for (min, max) in commit.min_size.into_iter().zip(commit.max_size) {
+            assert!(max == 0 || max >= min);
+        }
         assert!(commit.parent != 0 || !matches!(commit.role, Role::POPUP | Role::SUBSURFACE));
         self.surfaces.insert(commit.surface, commit);
         let mut at = commit.parent;

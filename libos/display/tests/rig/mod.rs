@@ -71,10 +71,7 @@ pub struct Rig {
 
 impl Rig {
     pub fn new() -> Self {
-        let mut display = Display::new();
-        let client = display.connect();
-        let mut rig = Self { display, mock: Mock::default(), client, files: VecDeque::new() };
-        rig.bridge_says(&Message::Hello(msg::Hello { version: 1, features: msg::Feature::ALL }, &[]), None);
+        let mut rig = Self::without_seat();
         rig.bridge_says(
             &Message::Seat(
                 msg::Seat { capabilities: 7, repeat_rate: 25, repeat_delay: 600, keymap_size: 8 },
@@ -82,6 +79,14 @@ impl Rig {
             ),
             Some(7),
         );
+        rig
+    }
+
+    pub fn without_seat() -> Self {
+        let mut display = Display::new();
+        let client = display.connect();
+        let mut rig = Self { display, mock: Mock::default(), client, files: VecDeque::new() };
+        rig.hello();
         rig
     }
 
