@@ -5,15 +5,11 @@
 
 mod rig;
 
-use postern_bridge::{Report, Settings};
-use postern_channel::{
-    Commit, CommitFlag, Data, Message, Offer, PointerEvent, Request, Role, Selection, SurfaceDestroy,
-};
+use postern_bridge::Report;
+use postern_channel::{Commit, CommitFlag, Message, Role, SurfaceDestroy, VERSION};
 use rig::fake_app::FakeApp;
 use rig::pointer::VirtualPointer;
 use rig::session::Session;
-use std::io::Write;
-use std::process::Stdio;
 use std::time::Duration;
 
 fn failure(app: &mut FakeApp) -> (String, bool) {
@@ -89,6 +85,11 @@ fn replay(app: &FakeApp, canvases: &[&rig::fake_app::Canvas], commits: &[&Commit
     }
 }
 
+/// The low byte of the channel's version.
+fn version() -> u8 {
+    VERSION.to_le_bytes()[0]
+}
+
 #[test]
 fn a_message_that_must_not_be_closes_the_display() {
     let Some(session) = Session::start() else { return };
@@ -99,8 +100,8 @@ fn a_message_that_must_not_be_closes_the_display() {
 
     type Wrong = fn(&mut FakeApp);
     let wrongs: [(&str, Wrong); 8] = [
-        ("unknown message type", |app| app.send_bytes(&[99, 0, 2, 0, 8, 0, 0, 0], None)),
-        ("wrong length", |app| app.send_bytes(&[5, 0, 2, 0, 9, 0, 0, 0, 0], None)),
+        ("unknown message type", |app| app.send_bytes(&[99, 0, version(), 0, 8, 0, 0, 0], None)),
+        ("wrong length", |app| app.send_bytes(&[5, 0, version(), 0, 9, 0, 0, 0, 0], None)),
         ("only a bridge sends", |app| {
             let close = postern_channel::Close { surface: 1 };
             app.send(&Message::Close(close, &[]));
@@ -141,116 +142,6 @@ fn a_message_that_must_not_be_closes_the_display() {
     let commit = good.shows(Commit { role: Role::TOPLEVEL, ..Commit::empty(surface) }, &canvas);
     good.commit(&Commit { flags: commit.flags | CommitFlag::FRAME, ..commit });
     good.wait(|m| matches!(m, Message::Frame(..)).then_some(()));
-}
-
-/// Clicks, and returns the serial of the press.
-fn click(app: &mut FakeApp, pointer: &mut VirtualPointer) -> u32 {
-    app.forget();
-    pointer.click();
-    app.wait(|m| match m {
-        Message::Pointer(p, _) if p.event == PointerEvent::BUTTON && p.state == 1 => Some(p.serial),
-        _ => None,
-    })
-}
-
-#[test]
-fn text_crosses_only_as_permitted() {
-    let Some(session) = Session::start() else { return };
-    let mut pointer = VirtualPointer::new(&session.socket());
-    let mut app = FakeApp::start(&session, &[]);
-    let canvas = app.canvas(200, 200);
-    app.window(&canvas);
-    session.window(|_| true);
-    let copy = |text: &[u8]| {
-        let mut copying =
-            session.user_command("wl-copy").args(["-t", "text/plain"]).stdin(Stdio::piped()).spawn().unwrap();
-        copying.stdin.take().unwrap().write_all(text).unwrap();
-        copying.wait().unwrap();
-    };
-    let paste = || {
-        let output = session.user_command("wl-paste").args(["-n", "-t", "text/plain"]).output().unwrap();
-        output.stdout
-    };
-    // The first touch only brings the pointer in.
-    pointer.go(390, 300);
-    app.wait(|m| matches!(m, Message::Pointer(p, _) if p.event == PointerEvent::ENTER).then_some(()));
-    pointer.go(400, 300);
-    let serial = click(&mut app, &mut pointer);
-
-    // Without permission: nothing is offered to the app, what it asks for is refused, what it offers is not taken.
-    copy(b"from the session");
-    let offered = |m: &Message<'_>| matches!(m, Message::Offer(_, list) if !list.is_empty());
-    assert!(!app.comes(Duration::from_millis(300), offered));
-    app.send(&Message::Request(Request { transfer: 5, selection: Selection::CLIPBOARD }, b"text/plain"));
-    app.wait(|m| matches!(m, Message::Data(d, _) if (d.transfer, d.state) == (5, 2)).then_some(()));
-    app.report(|r| {
-        matches!(r, Report::Denied { permission, .. } if permission == "clipboard-read").then_some(())
-    });
-    app.send(&Message::Offer(
-        Offer { selection: Selection::CLIPBOARD, serial, ..Default::default() },
-        b"text/plain\0",
-    ));
-    app.report(|r| {
-        matches!(r, Report::Denied { permission, .. } if permission == "clipboard-write").then_some(())
-    });
-    assert_eq!(paste(), b"from the session");
-
-    // Permitted while the app runs: the session's text can be pasted. It may need the keyboard's focus again, which
-    // wtype's keyboard brings.
-    app.set(&Settings { clipboard_read: Some(true), clipboard_write: Some(true), ..Settings::default() });
-    let mut typing = session.user_command("wtype").args(["-s", "20000", "x"]).spawn().unwrap();
-    app.wait(|m| offered(m).then_some(()));
-    app.send(&Message::Request(Request { transfer: 6, selection: Selection::CLIPBOARD }, b"text/plain"));
-    let text = app.wait(|m| match m {
-        Message::Data(d, piece) if (d.transfer, d.state) == (6, 1) => Some(piece.to_vec()),
-        _ => None,
-    });
-    assert_eq!(text, b"from the session");
-
-    // More than a mebibyte is refused whole.
-    app.forget();
-    copy(&vec![b'x'; (1 << 20) + 1]);
-    app.wait(|m| offered(m).then_some(()));
-    app.send(&Message::Request(Request { transfer: 7, selection: Selection::CLIPBOARD }, b"text/plain"));
-    let state = app.wait(|m| match m {
-        Message::Data(d, _) if d.transfer == 7 => Some(d.state),
-        _ => None,
-    });
-    assert_eq!(state, 2);
-
-    // And the app's text, in pieces.
-    let serial = click(&mut app, &mut pointer);
-    app.send(&Message::Offer(
-        Offer { selection: Selection::CLIPBOARD, serial, ..Default::default() },
-        b"text/plain\0image/png\0",
-    ));
-    let long = b"from the app ".repeat(3000);
-    let pasting = std::thread::scope(|scope| {
-        let pasting = scope.spawn(|| {
-            std::thread::sleep(Duration::from_millis(300));
-            paste()
-        });
-        let transfer = app.wait(|m| match m {
-            Message::Request(r, b"text/plain") => Some(r.transfer),
-            _ => None,
-        });
-        let (start, end) = long.split_at(16_000);
-        app.send(&Message::Data(Data { transfer, state: 0 }, start));
-        for piece in end.chunks(16_000) {
-            app.send(&Message::Data(Data { transfer, state: 0 }, piece));
-        }
-        app.send(&Message::Data(Data { transfer, state: 1 }, &[]));
-        pasting.join().unwrap()
-    });
-    assert_eq!(pasting.len(), long.len());
-    assert_eq!(pasting, long);
-
-    // Forbidden again: the app's text is gone from the clipboard.
-    app.set(&Settings { clipboard_read: None, clipboard_write: Some(false), ..Settings::default() });
-    std::thread::sleep(Duration::from_millis(200));
-    assert_ne!(paste(), long);
-    typing.kill().unwrap();
-    typing.wait().unwrap();
 }
 
 #[test]

@@ -17,7 +17,7 @@ use nix::sys::socket::{
     socketpair,
 };
 use postern_abi::boot::permission;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
@@ -58,6 +58,8 @@ enum Said {
     },
     /// The app asked for something that its permissions do not give.
     Denied { permission: String, what: String },
+    /// Files cross: dropped on the app, or handed out by it. Waits for [`Bridge::answer`].
+    Files { question: u32, dropped: bool, uris: Vec<String> },
     /// It ends because of this; whether another one may do better.
     Failed { error: String, retry: bool },
     #[serde(other)]
@@ -108,6 +110,29 @@ pub struct Outcome {
     pub new_channel: Option<OwnedFd>,
     /// Requests that it refused: permission, and what was asked.
     pub denied: Vec<(String, String)>,
+    /// Questions about files.
+    pub files: Vec<Files>,
+}
+
+/// Files that cross, as the bridge was told of them.
+pub struct Files {
+    /// Number of the question.
+    pub question: u32,
+    /// Whether they were dropped on the app; else it hands them out.
+    pub dropped: bool,
+    /// Their addresses.
+    pub uris: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    files: FilesAnswer<'a>,
+}
+
+#[derive(Serialize)]
+struct FilesAnswer<'a> {
+    question: u32,
+    uris: &'a [Option<String>],
 }
 
 impl Bridge {
@@ -176,6 +201,16 @@ impl Bridge {
                 (bits & permission::CLIPBOARD_READ != 0, bits & permission::CLIPBOARD_WRITE != 0);
             let line = format!("{{\"clipboard_read\":{read},\"clipboard_write\":{write}}}\n");
             let _ = running.status.write_all(line.as_bytes());
+        }
+    }
+
+    /// Answers a question about files: where on the host those are that the app hands out. A bridge that does not get the
+    /// answer goes on without, after a while.
+    pub fn answer(&mut self, question: u32, uris: &[Option<String>]) {
+        let answer = Answer { files: FilesAnswer { question, uris } };
+        if let (State::Running(running), Ok(mut line)) = (&mut self.state, serde_json::to_vec(&answer)) {
+            line.push(b'\n');
+            let _ = running.status.write_all(&line);
         }
     }
 
@@ -310,6 +345,9 @@ impl Bridge {
                 }
                 Ok(Said::Denied { permission, what }) => {
                     outcome.denied.push((clean(permission.as_bytes()), clean(what.as_bytes())));
+                }
+                Ok(Said::Files { question, dropped, uris }) => {
+                    outcome.files.push(Files { question, dropped, uris });
                 }
                 Ok(Said::Failed { error, retry }) => running.failed = Some((error, retry)),
                 Ok(Said::Other) | Err(_) => {}

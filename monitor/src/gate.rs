@@ -188,6 +188,7 @@ fn take_notice(shared: &Shared, args: &[u64; 6], payload: &[u8]) {
             shared.mailbox.tell(News::Message(clean_to(payload, MAX_LOG)));
         }
         notice::UNWATCH => shared.mounts.unwatch_outside(args[1]),
+        notice::MOUNTED => shared.mailbox.tell(News::Mounted(small(args[1]))),
         notice::PROCESS => shared.account.process(small(args[1]), small(args[2]), &clean(payload)),
         _ => {}
     }

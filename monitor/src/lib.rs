@@ -14,6 +14,7 @@ pub mod console;
 pub mod control;
 pub mod crash;
 pub mod display;
+mod dropping;
 pub mod family;
 pub mod files;
 pub mod filter;

@@ -4,6 +4,7 @@ use crate::config::{Config, Session, permission_bits};
 use crate::console::Console;
 use crate::control::server;
 use crate::display::{Bridge, Outcome};
+use crate::dropping::Dropping;
 use crate::family::{self, Family, StartError, Started};
 use crate::launch::{OWN_FAILURE, standard_streams, told};
 use crate::report::{Kind, Report};
@@ -68,6 +69,7 @@ struct Monitor {
     /// Gates that nobody asked anything on yet.
     idle_gates: Vec<OwnedFd>,
     bridge: Option<Bridge>,
+    dropping: Dropping,
     server: Option<server::Server>,
     usage: Arc<Usage>,
     /// When what still runs is ended.
@@ -167,6 +169,7 @@ impl Monitor {
             runs: false,
             idle_gates: gates,
             bridge,
+            dropping: Dropping::default(),
             server: None,
             usage,
             deadline: None,
@@ -370,6 +373,7 @@ impl Monitor {
                         self.follow(outcome);
                     }
                 }
+                News::Mounted(id) => self.dropping.mounted(id, self.bridge.as_mut()),
                 News::Stop => self.stop(Signal::SIGTERM),
                 News::Kill => {
                     self.tell_status(128 + 9);
@@ -439,13 +443,18 @@ impl Monitor {
 
     /// Does what follows from what a bridge did.
     fn follow(&mut self, outcome: Outcome) {
-        let Some(bridge) = &self.bridge else { return };
+        let Some(bridge) = &mut self.bridge else { return };
         self.usage.bridge.store(bridge.pid().unwrap_or(0), Ordering::Relaxed);
         self.usage.frames.store(bridge.frames(), Ordering::Relaxed);
         self.usage.copied_frames.store(bridge.copied(), Ordering::Relaxed);
         for (permission, what) in outcome.denied {
             self.shared.account.deny(&permission, &what);
         }
+        let mut said = Vec::new();
+        for files in outcome.files {
+            said.extend(self.dropping.answer(&self.shared, bridge, &files));
+        }
+        said.iter().for_each(|text| self.say(text));
         if let Some((how, signal)) = outcome.died {
             let mut report = self.report(Kind::Bridge);
             report.summary = format!("The display of {} failed: {how}", self.shared.name);

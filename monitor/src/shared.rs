@@ -3,14 +3,16 @@
 use crate::account::{Account, lock};
 use crate::config::permission_bits;
 use crate::console::Console;
-use crate::files::Mounts;
+use crate::files::{MountError, Mounts};
 use crate::network::Network;
-use crate::permission::{Effect, PermissionError, Permissions, effect_of};
+use crate::permission::{Effect, FileGrant, PermissionError, Permissions, effect_of};
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use postern_abi::event::{Event, EventKind};
 use std::io::IoSlice;
 use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
@@ -37,6 +39,8 @@ pub enum News {
     Permissions(u32),
     /// The windows are to be shown by the compositor behind this socket.
     Attach(std::path::PathBuf),
+    /// The family has made, or cannot make, the mount with this number.
+    Mounted(u32),
     /// Somebody asked the app to end.
     Stop,
     /// Somebody asked for the end of the app.
@@ -99,6 +103,7 @@ pub struct Shared {
     pub display: bool,
     permissions: Mutex<Permissions>,
     at_next_start: Mutex<Vec<String>>,
+    dropped: Mutex<Vec<PathBuf>>,
 }
 
 /// The parts of [`Shared`] that need no lock.
@@ -141,6 +146,7 @@ impl Shared {
             display: parts.display,
             permissions: Mutex::new(parts.permissions),
             at_next_start: Mutex::default(),
+            dropped: Mutex::default(),
         }
     }
 
@@ -154,6 +160,32 @@ impl Shared {
     #[must_use]
     pub fn at_next_start(&self) -> Vec<String> {
         lock(&self.at_next_start).clone()
+    }
+
+    /// What the user dropped on the app, and it has from then on.
+    #[must_use]
+    pub fn dropped(&self) -> Vec<PathBuf> {
+        lock(&self.dropped).clone()
+    }
+
+    /// Gives the app a file or folder that the user dropped on it. Returns the number of the mount that the family has
+    /// to make for that first; `None` if it has it already.
+    ///
+    /// # Errors
+    /// If the app is not to have it.
+    pub fn grant_dropped(&self, path: &Path) -> Result<Option<u32>, MountError> {
+        let Some(mount) = self.mounts.add_late(path)? else { return Ok(None) };
+        let grant = FileGrant { path: path.to_owned(), write: true };
+        {
+            let mut permissions = lock(&self.permissions);
+            permissions.files.retain(|other| other.path != grant.path);
+            permissions.files.push(grant);
+        }
+        lock(&self.dropped).push(path.to_owned());
+        let place = path.as_os_str().as_bytes();
+        let args = [mount.id.into(), mount.flags.into(), u64::try_from(place.len()).unwrap_or(0)];
+        self.send_named_event(EventKind::Mounted, args, place, None);
+        Ok(Some(mount.id))
     }
 
     /// Changes a permission. What can act at once does: streams that are no longer permitted are shut down.
@@ -182,10 +214,14 @@ impl Shared {
 
     /// Sends an event to the family. A family that does not listen misses it.
     pub fn send_event(&self, kind: EventKind, args: [u64; 3], handle: Option<BorrowedFd<'_>>) {
+        self.send_named_event(kind, args, &[], handle);
+    }
+
+    fn send_named_event(&self, kind: EventKind, args: [u64; 3], name: &[u8], handle: Option<BorrowedFd<'_>>) {
         let event = Event { kind: kind as u32, reserved: 0, args };
         let fds = handle.map(|fd| [fd.as_raw_fd()]);
         let control: Vec<ControlMessage<'_>> = fds.iter().map(|f| ControlMessage::ScmRights(f)).collect();
-        let parts = [IoSlice::new(event.as_bytes())];
+        let parts = [IoSlice::new(event.as_bytes()), IoSlice::new(name)];
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
         for _ in 0..TRIES {
             let sent = sendmsg::<()>(self.events.as_raw_fd(), &parts, &control, flags, None);

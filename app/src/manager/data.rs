@@ -156,6 +156,8 @@ pub struct Sample {
     pub unsupported: Vec<(String, u64)>,
     /// What it may do now: its permissions, and what it was started with beside them.
     pub in_force: Permissions,
+    /// Files and folders that were dropped on it since it started, and are its since then.
+    pub dropped: Vec<PathBuf>,
     /// Permissions whose change waits for the next start.
     pub at_next_start: Vec<PermissionKey>,
     /// Whether any change waits for the next start.

@@ -237,6 +237,7 @@ impl State {
         self.stopping.retain(|app| here.contains(app));
         for sample in samples {
             self.starting.remove(&sample.app);
+            self.tell_of_drops(&sample);
             let app = self.running.entry(sample.app.clone()).or_default();
             if app.latest.as_ref().is_some_and(|latest| latest.monitor_pid != sample.monitor_pid) {
                 *app = RunningApp::default();
@@ -245,6 +246,20 @@ impl State {
             push_bounded(&mut app.memory, sample.memory_bytes as f32);
             app.latest = Some(sample);
         }
+    }
+
+    /// A message for what was dropped on an app since the last sample.
+    fn tell_of_drops(&mut self, sample: &Sample) {
+        let Some(before) = self.running.get(&sample.app).and_then(|app| app.latest.as_ref()) else { return };
+        let fresh: Vec<_> = sample.dropped.iter().filter(|path| !before.dropped.contains(path)).collect();
+        let Some(first) = fresh.first() else { return };
+        let name = self.name_of(&sample.app);
+        let more = match fresh.len() {
+            1 => String::new(),
+            count => format!(" and {} more", count - 1),
+        };
+        let show = ("Show permissions".to_owned(), Command::Open(Page::App(sample.app.clone())));
+        self.tell(format!("{name} may now use {}{more}", first.display()), Some(show), None);
     }
 
     fn absorb_reports(&mut self, reports: Vec<Report>) {

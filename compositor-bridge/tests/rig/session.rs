@@ -162,6 +162,15 @@ impl Session {
         }
     }
 
+    /// Waits until something holds.
+    pub fn until(&self, what: &str, holds: impl Fn() -> bool) {
+        let start = Instant::now();
+        while !holds() {
+            assert!(start.elapsed() < Duration::from_secs(10), "waited in vain for {what}");
+            std::thread::sleep(Duration::from_millis(30));
+        }
+    }
+
     /// Takes a screenshot. It is kept for people to look at.
     pub fn picture(&self, name: &str) -> Picture {
         let output = self.user_command("grim").args(["-t", "ppm", "-"]).output().unwrap();

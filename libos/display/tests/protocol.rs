@@ -20,6 +20,7 @@ const CONFIGURE: msg::Configure = msg::Configure {
     token: 0,
     bounds: [0, 0],
     server_decoration: 0,
+    capabilities: 0,
 };
 
 #[test]

@@ -294,6 +294,8 @@ pub mod notice {
     pub const PROCESS: u64 = 8;
     /// The family need not be told of watch `args[1]` any more ([`super::open::WATCH`]).
     pub const UNWATCH: u64 = 9;
+    /// Mount `args[1]` is there from now on ([`crate::event::EventKind::Mounted`]), or cannot be.
+    pub const MOUNTED: u64 = 10;
 }
 
 /// Upcalls: how control enters a picoprocess. None returns.

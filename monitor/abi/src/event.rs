@@ -32,6 +32,10 @@ pub enum EventKind {
     /// follows: that of the file in the directory, or none. With the bit for an overflow: of any watch, and what it was
     /// is not known.
     Changed = 5,
+    /// The user gave the app another file or folder: `args[0]` is the number of the mount, `args[1]` its
+    /// [`crate::boot::mount`] bits, `args[2]` the length of the absolute path that follows. Answered by
+    /// [`crate::calls::notice::MOUNTED`].
+    Mounted = 6,
 }
 
 impl EventKind {
@@ -44,6 +48,7 @@ impl EventKind {
             3 => Self::DisplayReady,
             4 => Self::Permissions,
             5 => Self::Changed,
+            6 => Self::Mounted,
             _ => return None,
         })
     }

@@ -119,6 +119,8 @@ pub struct Status {
     pub permissions: Permissions,
     /// Permissions that were changed but hold only after the next start.
     pub at_next_start: Vec<String>,
+    /// Files and folders that the user dropped on it, oldest first; they are among its permissions now.
+    pub dropped: Vec<PathBuf>,
     /// How it is confined.
     pub sandbox: Sandbox,
     /// Whether it has a display.

@@ -190,6 +190,7 @@ pub fn status(shared: &Shared, usage: &Usage, memory: bool) -> Status {
         unsupported: shared.account.unsupported_list(),
         permissions: shared.permissions(),
         at_next_start: shared.at_next_start(),
+        dropped: shared.dropped(),
         sandbox: Sandbox {
             namespaces: weaker.is_none(),
             weaker,

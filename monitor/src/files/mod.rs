@@ -3,6 +3,7 @@
 
 mod attribute;
 mod change;
+mod late;
 mod list;
 mod mounts;
 mod open;

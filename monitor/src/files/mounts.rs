@@ -1,5 +1,6 @@
 //! The mounts of a family: which directories of the host it sees, where, and under which policy.
 
+use super::late::Late;
 use super::outside::Outside;
 use super::unnamed::Unnamed;
 use super::walk::Node;
@@ -101,6 +102,7 @@ pub(super) fn is_secret(path: &Path) -> bool {
 #[derive(Debug, Default)]
 pub struct Mounts {
     list: Vec<Mount>,
+    late: Late,
     links: Vec<(PathBuf, PathBuf)>,
     /// Device and inode of directories that are hidden wherever they turn up: Postern's own.
     hidden: Vec<(u64, u64)>,
@@ -159,6 +161,23 @@ impl Mounts {
     /// # Errors
     /// If it cannot be opened or is neither.
     pub fn add(&mut self, source: &Path, path: &Path, flags: u32, policy: Policy) -> Result<u32, MountError> {
+        let last = self.last_id();
+        let id = last
+            .checked_add(1)
+            .ok_or_else(|| MountError { path: source.to_owned(), reason: "too many mounts".to_owned() })?;
+        let mount = Self::open_mount(source, path, flags, policy)?;
+        self.list.retain(|other| other.path != path);
+        self.list.push(Mount { id, ..mount });
+        Ok(id)
+    }
+
+    /// A mount of the directory or regular file `source` at `path`, without a number.
+    pub(super) fn open_mount(
+        source: &Path,
+        path: &Path,
+        flags: u32,
+        policy: Policy,
+    ) -> Result<Mount, MountError> {
         let wrong = |reason: String| MountError { path: source.to_owned(), reason };
         let root = open(source, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
             .map_err(|error| wrong(error.desc().to_owned()))?;
@@ -168,14 +187,24 @@ impl Mounts {
             SFlag::S_IFREG => mount::FILE,
             _ => return Err(wrong("neither a directory nor a regular file".to_owned())),
         };
-        let last = self.list.iter().map(|mount| mount.id).max().unwrap_or(0);
-        let id = last.checked_add(1).ok_or_else(|| wrong("too many mounts".to_owned()))?;
         let device = root.stat.st_dev;
         let root = root.into_fd();
         let (path, source) = (path.to_owned(), source.to_owned());
-        self.list.retain(|other| other.path != path);
-        self.list.push(Mount { id, path, source, flags: flags | kind, policy, root, device });
-        Ok(id)
+        Ok(Mount { id: 0, path, source, flags: flags | kind, policy, root, device })
+    }
+
+    /// The highest number of a mount that the app is started with.
+    pub(super) fn last_id(&self) -> u32 {
+        self.list.iter().map(|mount| mount.id).max().unwrap_or(0)
+    }
+
+    pub(super) fn late(&self) -> &Late {
+        &self.late
+    }
+
+    /// All mounts, also those that were added later.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Mount> {
+        self.list.iter().chain(self.late.iter())
     }
 
     /// Makes a symbolic link in the app's root.
@@ -184,7 +213,7 @@ impl Mounts {
     }
 
     pub(super) fn get(&self, id: u64) -> Result<&Mount, Errno> {
-        self.list.iter().find(|mount| u64::from(mount.id) == id).ok_or(Errno::EINVAL)
+        self.all().find(|mount| u64::from(mount.id) == id).ok_or(Errno::EINVAL)
     }
 
     pub(super) fn root(&self, mount: &Mount) -> Result<Node, Errno> {
@@ -197,7 +226,7 @@ impl Mounts {
         self.get(id).ok().filter(|mount| mount.policy == Policy::Granted).map(|mount| mount.path.as_path())
     }
 
-    /// The mounts.
+    /// The mounts that the app is started with.
     #[must_use]
     pub fn list(&self) -> &[Mount] {
         &self.list
@@ -216,8 +245,7 @@ impl Mounts {
     pub fn find(&self, path: &Path) -> Option<(&Mount, PathBuf)> {
         let path = self.resolve_link(path);
         let mount = self
-            .list
-            .iter()
+            .all()
             .filter(|mount| path.starts_with(&mount.path))
             .max_by_key(|mount| mount.path.as_os_str().len())?;
         Some((mount, path.strip_prefix(&mount.path).ok()?.to_owned()))

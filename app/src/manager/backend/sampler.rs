@@ -133,6 +133,7 @@ fn translate(status: &Status, cpu_percent: f32) -> Sample {
         refused: refused.collect(),
         unsupported: status.unsupported.iter().map(|(name, count)| (name.clone(), *count)).collect(),
         in_force: super::translate_permissions(&status.permissions),
+        dropped: status.dropped.clone(),
         restart_needed: !status.at_next_start.is_empty(),
         at_next_start: status.at_next_start.iter().filter_map(|name| super::key_named(name)).collect(),
         weaker_isolation: status.sandbox.weaker.clone(),
@@ -157,6 +158,7 @@ fn add(all: &mut Sample, more: Sample) {
     all.in_force.clipboard_read |= more.in_force.clipboard_read;
     all.in_force.clipboard_write |= more.in_force.clipboard_write;
     all.at_next_start.extend(more.at_next_start);
+    all.dropped.extend(more.dropped);
     all.restart_needed |= more.restart_needed;
     all.weaker_isolation = all.weaker_isolation.take().or(more.weaker_isolation);
 }

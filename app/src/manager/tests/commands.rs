@@ -2,7 +2,7 @@
 
 use super::super::apply::apply;
 use super::super::command::{Command, Event, Job, Page, Step};
-use super::super::data::{Grant, HomeAccess, PermissionChange, PermissionKey, Permissions};
+use super::super::data::{Grant, HomeAccess, PermissionChange, PermissionKey, Permissions, Sample};
 use super::super::present;
 use super::super::state::{HISTORY, State};
 use super::super::view::{Control, PageView};
@@ -197,4 +197,16 @@ fn what_an_app_was_started_with_is_what_its_switch_shows() {
     let off = Command::Permit("editor".to_owned(), PermissionChange::Network(false));
     assert_eq!(apply(&mut state, off).len(), 1);
     assert_eq!(network(&state), (false, false));
+}
+
+#[test]
+fn what_is_dropped_on_an_app_is_told() {
+    let mut state = busy();
+    let dropped = vec!["/srv/a.txt".into(), "/srv/b".into()];
+    let _ = state.absorb(Event::Running(vec![Sample { dropped, ..sample("editor", 1.0, 40) }]));
+    assert_eq!(toast(&state), "Editor may now use /srv/a.txt and 1 more");
+    let count = state.toasts.len();
+    let latest = state.running.get("editor").and_then(|app| app.latest.clone()).expect("a sample");
+    let _ = state.absorb(Event::Running(vec![latest]));
+    assert_eq!(state.toasts.len(), count, "once");
 }

@@ -44,6 +44,7 @@ pub(super) fn sample(app: &str, cpu_percent: f32, mebibytes: u64) -> Sample {
         refused: Vec::new(),
         unsupported: vec![("io_uring_setup".to_owned(), 2)],
         in_force: Permissions::default(),
+        dropped: Vec::new(),
         at_next_start: Vec::new(),
         restart_needed: false,
         weaker_isolation: None,

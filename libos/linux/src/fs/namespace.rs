@@ -203,6 +203,22 @@ fn mount_host(root: &Arc<Dentry>, mut records: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Mounts what the user gave to the app while it runs.
+///
+/// # Errors
+/// The monitor's, and `ENOTDIR` where the app has something else in the way.
+pub fn mount_late(record: &boot::Mount, place: &[u8]) -> Result<()> {
+    let root = path::root()?;
+    let (mount, inode) = host::mount(record)?;
+    let mounted = mount_at(root, place, mount, inode)?;
+    // Remembered paths that led elsewhere, or nowhere, are looked up anew.
+    if let Some(parent) = mounted.parent() {
+        parent.mount.changed();
+        parent.mount.added();
+    }
+    Ok(())
+}
+
 /// Makes the files whose text the monitor gives; those of /proc are served there.
 fn serve_texts(root: &Arc<Dentry>, texts: &'static [u8]) -> Result<()> {
     for (place, text) in proc::texts(texts) {

@@ -4,17 +4,20 @@
 
 use super::unix::garbage;
 use super::{console, wayland};
+use crate::fs::namespace;
 use crate::fs::outside;
-use crate::fs::path::NAME_MAX;
 use crate::sys::timer;
 use crate::wait::WaitQueue;
 use crate::{Errno, Mutex, Once};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
+use postern_abi::boot;
+use postern_abi::calls::notice;
 use postern_abi::event::{Event, EventKind};
 use postern_abi::layout::handle::{EVENTS, WAKE_READ, WAKE_WRITE};
 use postern_pal::clock;
+use postern_pal::gate;
 use postern_pal::handle::{self, Handle, PollEntry};
 use zerocopy::{FromZeros, IntoBytes};
 
@@ -105,10 +108,13 @@ fn settle(interest: &Interest, found: i16) {
     }
 }
 
+/// Longest name behind an event, in bytes: a path.
+const MAX_NAME: usize = 4096;
+
 fn read_events(events: &Handle) -> bool {
+    let mut name = alloc::vec![0; MAX_NAME];
     loop {
         let mut event = Event::new_zeroed();
-        let mut name = [0; NAME_MAX];
         let (len, handle) = match events.receive(event.as_mut_bytes(), &mut name, false) {
             Ok(got) => got,
             Err(Errno::EAGAIN) => return true,
@@ -132,6 +138,14 @@ fn read_events(events: &Handle) -> bool {
             Some(EventKind::Changed) => {
                 let half = |word: u64| u32::try_from(word & 0xffff_ffff).unwrap_or(0);
                 outside::arrived(first, half(second), half(second >> 32), name);
+            }
+            Some(EventKind::Mounted) => {
+                let small = |word: u64| u32::try_from(word).unwrap_or(0);
+                let (id, flags) = (small(first), small(second));
+                let record = boot::Mount { id, flags, path_len: 0, target_len: 0 };
+                // What cannot be mounted is not there for the app; the monitor need not wait for it.
+                let _ = namespace::mount_late(&record, name);
+                gate::tell(notice::MOUNTED, [first, 0, 0, 0], b"");
             }
             Some(EventKind::DisplayReady) => {
                 if let Some(channel) = handle {
