@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use postern_tests::session::wait_for;
+use postern_tests::session::{Window, wait_for};
 use postern_tests::{Rig, Running, Session};
 use std::fs;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -30,6 +30,11 @@ fn wait_colours(rig: &Rig, session: &Session, wanted: &[(usize, usize, [u8; 3])]
     result.unwrap_or_else(|error| panic!("{error}: {seen:?} instead of {wanted:?}"));
 }
 
+/// Where a surface that is smaller than its tile begins: the compositor shows it in the middle.
+fn corner(window: &Window, size: [usize; 2]) -> [usize; 2] {
+    [0, 1].map(|i: usize| window.rect[i] + window.rect[i + 2].saturating_sub(size[i]) / 2)
+}
+
 /// Where the files of the pool are: on the host's disk, and in a file system of the app's own.
 #[test]
 fn pixels_in_ordinary_files_are_copied_and_counted() {
@@ -49,7 +54,7 @@ fn pixels_in_ordinary_files_are_copied_and_counted() {
             app = Some(Running::start_in(&rig, &session, &["--grant", &grant], &argv).unwrap());
         }
         let window = session.wait_window(&rig, "file").unwrap();
-        let [x, y, ..] = window.rect;
+        let [x, y] = corner(&window, [400, 400]);
         wait_colours(
             &rig,
             &session,
@@ -88,7 +93,7 @@ fn a_client_may_cut_its_pool_short() {
     let app = Running::start_in(&rig, &session, &["--id", "cut", "--grant", &grant], &["sh", "-c", &script]);
     let app = app.unwrap();
     let window = session.wait_window(&rig, "shrink").unwrap();
-    let [x, y, ..] = window.rect;
+    let [x, y] = corner(&window, [300, 200]);
     let file = rig.home().join(".local/share/postern/homes/cut/said");
     let said = wait_for("what it says", || Ok(fs::read_to_string(&file).ok().filter(|t| t.ends_with('\n'))));
     // Cut to 4096 bytes, nothing to read beyond, made long again, zero there.
