@@ -85,9 +85,11 @@ fn replay(app: &FakeApp, canvases: &[&rig::fake_app::Canvas], commits: &[&Commit
     }
 }
 
-/// The low byte of the channel's version.
-fn version() -> u8 {
-    VERSION.to_le_bytes()[0]
+/// A message's header.
+fn header(kind: u16, len: u32) -> [u8; 8] {
+    let ([a, b], [c, d]) = (kind.to_le_bytes(), VERSION.to_le_bytes());
+    let [e, f, g, h] = len.to_le_bytes();
+    [a, b, c, d, e, f, g, h]
 }
 
 #[test]
@@ -100,8 +102,8 @@ fn a_message_that_must_not_be_closes_the_display() {
 
     type Wrong = fn(&mut FakeApp);
     let wrongs: [(&str, Wrong); 8] = [
-        ("unknown message type", |app| app.send_bytes(&[99, 0, version(), 0, 8, 0, 0, 0], None)),
-        ("wrong length", |app| app.send_bytes(&[5, 0, version(), 0, 9, 0, 0, 0, 0], None)),
+        ("unknown message type", |app| app.send_bytes(&header(99, 8), None)),
+        ("wrong length", |app| app.send_bytes(&[&header(5, 9)[..], &[0]].concat(), None)),
         ("only a bridge sends", |app| {
             let close = postern_channel::Close { surface: 1 };
             app.send(&Message::Close(close, &[]));

@@ -53,7 +53,7 @@ impl Random {
                 role
             },
             parent,
-            flags: self.next(CommitFlag::ALL + 1) & !CommitFlag::BUFFER,
+            flags: self.next(CommitFlag::ALL + 1) & !(CommitFlag::BUFFER | CommitFlag::SINGLE_PIXEL),
             serial: self.next(100),
             damage: self.rect(),
             opaque: self.rect(),
