@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod conformance;
+pub mod desktop;
 pub mod fuzz;
 pub mod picture;
 pub mod pointer;

@@ -73,6 +73,17 @@ impl Picture {
         seen.len()
     }
 
+    /// How many pixels of a rectangle have a colour that `is` accepts.
+    #[must_use]
+    pub fn count(&self, rect: [usize; 4], is: impl Fn([u8; 3]) -> bool) -> usize {
+        let [x, y, width, height] = rect;
+        let lines = y..y + height;
+        lines
+            .flat_map(|line| (x..x + width).filter_map(move |column| self.at(column, line)))
+            .filter(|c| is(*c))
+            .count()
+    }
+
     /// How many pixels of a rectangle differ visibly from another picture's. Two runs of one animation end a shade apart.
     #[must_use]
     pub fn difference(&self, other: &Self, rect: [usize; 4]) -> usize {

@@ -48,7 +48,11 @@ pub fn binary() -> PathBuf {
     std::env::var_os("POSTERN").map_or_else(|| target.join("release/postern"), PathBuf::from)
 }
 
-fn test_user() -> io::Result<User> {
+/// The ordinary user that programs run as.
+///
+/// # Errors
+/// If there is none.
+pub fn test_user() -> io::Result<User> {
     let found = if Uid::effective().is_root() {
         User::from_name(&std::env::var("POSTERN_TEST_USER").unwrap_or_else(|_| "postern-test".into()))
     } else {

@@ -297,6 +297,36 @@ impl Session {
         self.pointer.borrow_mut().click(side(x), side(y), button)
     }
 
+    /// Moves the pointer.
+    ///
+    /// # Errors
+    /// If the compositor is gone.
+    pub fn move_to(&self, x: usize, y: usize) -> io::Result<()> {
+        let side = |v: usize| u32::try_from(v).unwrap_or(0);
+        self.pointer.borrow_mut().move_to(side(x), side(y))
+    }
+
+    /// Draws with the left button held, from place to place.
+    ///
+    /// # Errors
+    /// If the compositor is gone.
+    pub fn drag(&self, places: &[(usize, usize)]) -> io::Result<()> {
+        const STEPS: usize = 20;
+        let side = |v: usize| u32::try_from(v).unwrap_or(0);
+        let mut pointer = self.pointer.borrow_mut();
+        for (index, (from, to)) in places.iter().zip(places.iter().skip(1)).enumerate() {
+            for step in 0..=STEPS {
+                let between = |a: usize, b: usize| (a * (STEPS - step) + b * step) / STEPS;
+                pointer.move_to(side(between(from.0, to.0)), side(between(from.1, to.1)))?;
+                if index == 0 && step == 0 {
+                    pointer.button(LEFT, true)?;
+                }
+                std::thread::sleep(Duration::from_millis(12));
+            }
+        }
+        pointer.button(LEFT, false)
+    }
+
     /// Types text. The keyboard that types is a new one each time, so apps get a moment to take notice of it.
     ///
     /// # Errors

@@ -2,74 +2,12 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+use postern_tests::desktop::{COLOURS, alone, assert_same_look, wait_change, with};
 use postern_tests::picture::Picture;
 use postern_tests::pointer::RIGHT;
-use postern_tests::rig::root;
-use postern_tests::session::{Window, wait_for};
+use postern_tests::session::wait_for;
 use postern_tests::{Rig, Running, Session};
 use std::fs;
-use std::sync::{Mutex, MutexGuard};
-
-/// Colours of a window with text on it.
-const COLOURS: usize = 12;
-
-/// One app at a time: they are large for a small machine.
-static ONE: Mutex<()> = Mutex::new(());
-
-fn alone() -> MutexGuard<'static, ()> {
-    ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-/// Starts an app natively (no options) or under Postern, lets `drive` use it, and ends it.
-fn with<T>(
-    options: Option<&[&str]>,
-    argv: &[&str],
-    title: &str,
-    drive: impl FnOnce(&Rig, &Session, Window) -> T,
-) -> T {
-    let rig = Rig::new().unwrap();
-    // Before the session, so that a failed test's last sight still has the app.
-    let mut native = None;
-    let mut sandboxed = None;
-    let session = Session::start(&rig).unwrap();
-    match options {
-        None => native = Some(session.launch(&rig, argv).unwrap()),
-        Some(options) => sandboxed = Some(Running::start_in(&rig, &session, options, argv).unwrap()),
-    }
-    let log = || fs::read_to_string(rig.dir.join("apps.log")).unwrap_or_default();
-    let (window, _) =
-        session.wait_painted(&rig, title, COLOURS).unwrap_or_else(|e| panic!("{argv:?}: {e}\n{}", log()));
-    let result = drive(&rig, &session, window);
-    drop(sandboxed);
-    if let Some(mut child) = native {
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
-    result
-}
-
-/// Compares the middle of two pictures: what a border or a title of Postern's own at the edges does not touch.
-fn assert_same_look(name: &str, native: &Picture, sandboxed: &Picture) {
-    let rect = [8, 40, native.width - 16, native.height - 48];
-    let differing = native.difference(sandboxed, rect);
-    if differing * 50 > rect[2] * rect[3] {
-        let folder = root().join("target/failed");
-        fs::create_dir_all(&folder).unwrap();
-        native.save(&folder.join(format!("{name}-native.png"))).unwrap();
-        sandboxed.save(&folder.join(format!("{name}-sandboxed.png"))).unwrap();
-        panic!("{differing} pixels differ: see {name}-*.png in {}", folder.display());
-    }
-}
-
-/// Waits until the screen differs from `before` by so many pixels.
-fn wait_change(rig: &Rig, session: &Session, before: &Picture, pixels: usize) -> Picture {
-    let path = rig.dir.join("run/change.png");
-    wait_for("the screen to change", || {
-        let now = session.screenshot(rig, &path)?;
-        Ok((now.difference(before, [0, 0, now.width, now.height]) > pixels).then_some(now))
-    })
-    .unwrap()
-}
 
 fn foot(options: Option<&[&str]>) -> Picture {
     // A shell without a prompt of the user's own.
