@@ -55,6 +55,8 @@ impl Dispatch<WpPresentation, ()> for Bridge {
     ) {
         if let wp_presentation::Event::ClockId { clk_id } = event {
             bridge.globals.presentation_clock = clk_id;
+            // The first call looks for the kernel's own code for it, which a confined process could not.
+            let _ = clock_gettime(ClockId::Monotonic);
         }
     }
 }

@@ -18,7 +18,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::{Child, ExitStatus};
+use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -50,10 +50,13 @@ fn example() -> PathBuf {
 }
 
 fn start_bridge(session: &Session, end: &OwnedFd, arguments: &[&str]) -> (Child, BufReader<UnixStream>) {
+    spawn_bridge(session.command(example()).args(arguments), end)
+}
+
+fn spawn_bridge(command: &mut Command, end: &OwnedFd) -> (Child, BufReader<UnixStream>) {
     let (control, theirs) = UnixStream::pair().unwrap();
     control.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut command = session.command(example());
-    command.args(arguments).stdin(end.try_clone().unwrap()).stdout(OwnedFd::from(theirs));
+    command.stdin(end.try_clone().unwrap()).stdout(OwnedFd::from(theirs));
     (command.spawn().unwrap(), BufReader::new(control))
 }
 
@@ -69,6 +72,18 @@ impl FakeApp {
     /// Starts a bridge and greets it.
     pub fn start(session: &Session, arguments: &[&str]) -> Self {
         let mut app = Self::start_silent(session, arguments);
+        app.greet();
+        app
+    }
+
+    /// Starts a bridge with the token of a launcher, and greets it.
+    pub fn start_launched(session: &Session, token: &str) -> Self {
+        let (socket, other_end) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
+        let mut command = session.command(example());
+        let (bridge, control) = spawn_bridge(command.env("XDG_ACTIVATION_TOKEN", token), &other_end);
+        let mut app =
+            Self { socket, other_end: Some(other_end), bridge, control, inbox: VecDeque::new(), numbers: 0 };
         app.greet();
         app
     }
@@ -142,10 +157,12 @@ impl FakeApp {
     }
 
     /// Waits for a message that fits; those before it stay for later.
+    #[track_caller]
     pub fn wait<T>(&mut self, fits: impl Fn(&Message<'_>) -> Option<T>) -> T {
         self.wait_with(fits).0
     }
 
+    #[track_caller]
     pub fn wait_with<T>(&mut self, fits: impl Fn(&Message<'_>) -> Option<T>) -> (T, Option<OwnedFd>) {
         let start = Instant::now();
         loop {
@@ -185,6 +202,7 @@ impl FakeApp {
     }
 
     /// Waits for a report of the bridge.
+    #[track_caller]
     pub fn report<T>(&mut self, fits: impl Fn(Report) -> Option<T>) -> T {
         loop {
             let mut line = String::new();
@@ -302,6 +320,7 @@ impl FakeApp {
         self.send(&Message::Text(text, title.as_bytes()));
     }
 
+    #[track_caller]
     pub fn configured(&mut self, number: u32) -> Configure {
         self.wait(|message| match message {
             Message::Configure(configure, _) if configure.surface == number => Some(*configure),

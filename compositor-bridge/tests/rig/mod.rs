@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test program uses another part")]
 
 pub mod fake_app;
+pub mod input_method;
 pub mod pointer;
 pub mod random;
 pub mod session;

@@ -1,6 +1,7 @@
 //! A headless sway, run as an unprivileged user if the tests are run as root (which sway refuses).
 
 use serde_json::Value;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -48,25 +49,31 @@ fn ordinary_user() -> u32 {
     ids.into_iter().find(|id| (1000..60000).contains(id)).unwrap_or(65534)
 }
 
+/// A new directory for a session, and the user that it is for, if not ourselves.
+fn directory() -> (PathBuf, Option<u32>) {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let dir = std::env::temp_dir().join(format!("bridge-test-{}-{number}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::set_permissions(&dir, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    let user = rustix::process::getuid().is_root().then(ordinary_user);
+    if let Some(user) = user {
+        std::os::unix::fs::chown(&dir, Some(user), Some(user)).unwrap();
+    }
+    (dir, user)
+}
+
 impl Session {
     /// Starts one. None, with a message, where the programs for it are not installed.
     pub fn start() -> Option<Self> {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
         for program in ["sway", "swaymsg", "grim", "wtype", "wl-copy", "wl-paste"] {
             if !is_installed(program) {
                 eprintln!("SKIPPED: {program} is not installed (Debian: sway grim wtype wl-clipboard)");
                 return None;
             }
         }
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let dir = std::env::temp_dir().join(format!("bridge-test-{}-{number}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
-        let user = rustix::process::getuid().is_root().then(ordinary_user);
+        let (dir, user) = directory();
         std::fs::write(dir.join("config"), CONFIG).unwrap();
-        std::fs::set_permissions(&dir, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
-        if let Some(user) = user {
-            std::os::unix::fs::chown(&dir, Some(user), Some(user)).unwrap();
-        }
         let mut command = Command::new("sway");
         command.arg("-c").arg(dir.join("config")).env_clear().current_dir("/").process_group(0);
         if let Some(user) = user {
@@ -97,6 +104,33 @@ impl Session {
                     session.display = name;
                 }
             }
+        }
+        Some(session)
+    }
+
+    /// Starts a headless weston instead, without the means to look at it.
+    pub fn start_weston() -> Option<Self> {
+        if !is_installed("weston") {
+            eprintln!("SKIPPED: weston is not installed");
+            return None;
+        }
+        let (dir, user) = directory();
+        let mut command = Command::new("weston");
+        command.args(["--backend=headless-backend.so", "--no-config", "--socket=wayland-1", "--use-pixman"]);
+        command.args(["--width=800", "--height=600", "--idle-time=0"]);
+        command.env_clear().current_dir("/").process_group(0);
+        if let Some(user) = user {
+            command.uid(user).gid(user);
+        }
+        command.env("XDG_RUNTIME_DIR", &dir).env("HOME", &dir).env("PATH", "/usr/local/bin:/usr/bin:/bin");
+        let log = std::fs::File::create(dir.join("log")).unwrap();
+        let weston = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let session = Self { dir, sway: weston, display: "wayland-1".into(), control: String::new(), user };
+        let start = Instant::now();
+        while UnixStream::connect(session.socket()).is_err() {
+            let log = || std::fs::read_to_string(session.dir.join("log")).unwrap_or_default();
+            assert!(start.elapsed() < Duration::from_secs(20), "weston did not start: {}", log());
+            std::thread::sleep(Duration::from_millis(50));
         }
         Some(session)
     }
