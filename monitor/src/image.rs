@@ -129,12 +129,15 @@ fn is_free(home: &File) -> bool {
     })
 }
 
-/// An app that could change its own manifest, or read another's private home, would have every permission.
+/// An app that could change its own manifest, or read another's private home, would have every permission. What is not
+/// there yet is made: it can only be hidden when it is there, and must not turn up while the app runs.
 fn hide_own_directories(mounts: &mut Mounts) {
     let config = paths::manifests().ok().and_then(|dir| dir.parent().map(Path::to_owned));
     let state = paths::reports().ok().and_then(|dir| dir.parent().map(Path::to_owned));
     let data = paths::home_of("x").ok().and_then(|dir| dir.ancestors().nth(2).map(Path::to_owned));
     for directory in [config, state, data, paths::runtime().ok()].into_iter().flatten() {
+        // Where it cannot be made, nobody else of this user can make it either.
+        let _ = fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory);
         mounts.hide(&directory);
     }
 }

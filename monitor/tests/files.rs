@@ -285,6 +285,43 @@ fn hidden_directories_cannot_be_reached_or_moved() {
 }
 
 #[test]
+fn what_is_dropped_is_added_to_what_runs() {
+    let mut s = Scratch::new("late", Policy::Granted);
+    s.write("docs/letter", "Dear", 0o644);
+    s.write("docs/folder/inner", "x", 0o644);
+    s.write("config/postern/apps/a.json", "{}", 0o600);
+    s.mounts.hide(&s.path.join("config/postern"));
+    let at = |name: &str| s.path.join(name);
+    let added = |name: &str| s.mounts.add_late(&at(name)).map(|added| added.map(|mount| u64::from(mount.id)));
+    assert!(s.mounts.find(&at("docs/letter")).is_none());
+    let file = added("docs/letter").expect("added").expect("new");
+    assert!(file > 2);
+    assert_eq!(s.error(file, READ | WRITE, ""), None);
+    assert_eq!(s.mounts.host_path(&at("docs/letter")), Some(at("docs/letter")));
+    assert_eq!(added("docs/letter").expect("there already"), None);
+    // A folder, also above what was added before; what is in it is there already then.
+    let folder = added("docs").expect("added").expect("new");
+    assert_eq!(s.error(folder, READ, "folder/inner"), None);
+    assert_eq!(added("docs/folder").expect("there already"), None);
+    // Never Postern's own, by whatever name, nor what is in the way of something else, nor what is no file.
+    symlink(at("config/postern"), at("link")).expect("a link");
+    for own in ["config/postern", "config/postern/apps/a.json", "link", "link/apps"] {
+        assert!(added(own).expect_err(own).to_string().contains("own"), "{own}");
+    }
+    let config = added("config").expect("the folder around it").expect("new");
+    assert_eq!(s.error(config, READ, "postern/apps/a.json"), Some(Errno::EACCES));
+    assert!(added("missing").is_err() && added("docs/../docs/folder").is_err());
+    for covering in ["/", "/home", "/srv", "/proc/self", "/dev/null"] {
+        assert!(s.mounts.add_late(Path::new(covering)).is_err(), "{covering}");
+    }
+    // What the app hands out is what it sees, under its name on the host.
+    assert_eq!(s.mounts.shown_at(Path::new("/srv/docs/letter")), Some(at("docs/letter")));
+    for none in ["/srv/link", "/srv/missing", "/elsewhere", "/srv/config/postern/apps/a.json", "relative"] {
+        assert_eq!(s.mounts.shown_at(Path::new(none)), None, "{none}");
+    }
+}
+
+#[test]
 fn long_directories_are_listed_in_parts() {
     let s = Scratch::new("list", Policy::Granted);
     for i in 0..2000 {

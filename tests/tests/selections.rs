@@ -6,6 +6,7 @@
 use postern_tests::pointer::{LEFT, Pointer};
 use postern_tests::session::wait_for;
 use postern_tests::{Rig, Running, Session};
+use std::cell::RefCell;
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
@@ -23,7 +24,7 @@ fn alone() -> MutexGuard<'static, ()> {
 struct Place {
     // Dropped before the rig whose directory it uses.
     session: Session,
-    pointer: Pointer,
+    pointer: RefCell<Pointer>,
     client: String,
     rig: Rig,
 }
@@ -40,7 +41,7 @@ impl Place {
         };
         let socket = socket.into_iter().find(is_socket).unwrap();
         let pointer = Pointer::connect(&socket, (1280, 800)).unwrap();
-        Self { session, pointer, client, rig }
+        Self { session, pointer: RefCell::new(pointer), client, rig }
     }
 
     /// A file that a client offers.
@@ -80,37 +81,45 @@ impl Place {
         let id = format!("[con_id={}]", window.id);
         let place =
             format!("{id} floating enable, resize set 300 300, move absolute position {x} 100, focus");
-        self.session.message(&self.rig, &[&place]).unwrap();
         wait_for("the window at its place", || {
+            // Again: a floating window also takes the size of a buffer that was drawn for an earlier configure.
+            self.session.message(&self.rig, &[&place])?;
             let windows = self.session.windows(&self.rig)?;
             let wanted = [usize::try_from(x).unwrap_or(0), 100, 300, 300];
             Ok(windows.iter().any(|w| w.id == window.id && w.rect == wanted).then_some(()))
         })
-        .unwrap();
+        .unwrap_or_else(|error| {
+            panic!("{title}: {error}\n{:?}\n{}", self.session.windows(&self.rig), self.log())
+        });
         (x + 150, 250)
     }
 
-    /// Drags from one place to another; `over` is asked before the drop.
-    fn drag(&mut self, from: (u32, u32), to: (u32, u32), over: &str) {
-        let pause = || std::thread::sleep(std::time::Duration::from_millis(30));
-        self.pointer.move_to(from.0 - 20, from.1).unwrap();
-        pause();
-        self.pointer.move_to(from.0, from.1).unwrap();
-        pause();
-        self.pointer.button(LEFT, true).unwrap();
-        // The drag begins when its client has answered; until then the pointer stays in its window.
-        for step in 1..=20 {
-            self.pointer.move_to(from.0 + step, from.1).unwrap();
-            pause();
-        }
-        self.pointer.move_to(to.0, to.1).unwrap();
-        self.said(over);
-        // What source and target agree on has to come round before the drop counts.
-        for step in 1..=10 {
-            self.pointer.move_to(to.0 + step, to.1).unwrap();
-            pause();
-        }
-        self.pointer.button(LEFT, false).unwrap();
+    fn count(&self, line: &str) -> usize {
+        self.log().lines().filter(|said| *said == line).count()
+    }
+
+    /// Drags from one place to another, where the window `title` is entered by `types`, and drops when both sides agree.
+    fn drag(&self, from: (u32, u32), to: (u32, u32), title: &str, types: &str) {
+        let (entered, agrees) = (format!("{title} is entered by {types}"), format!("{title} agrees"));
+        let before = (self.count(&entered), self.count(&agrees));
+        let mut pointer = self.pointer.borrow_mut();
+        // The first touch only brings the pointer in.
+        pointer.move_to(from.0 - 20, from.1).unwrap();
+        pointer.move_to(from.0, from.1).unwrap();
+        pointer.button(LEFT, true).unwrap();
+        // The drag begins when its client has answered; motion after that brings it on.
+        let mut step = 0;
+        let mut until = |what: &str, line: &str, before: usize| {
+            let result = wait_for(what, || {
+                step = (step + 1) % 20;
+                pointer.move_to(to.0 + step, to.1)?;
+                Ok((self.count(line) > before).then_some(()))
+            });
+            result.unwrap_or_else(|error| panic!("{error}\n{}", self.log()));
+        };
+        until(&entered, &entered, before.0);
+        until(&agrees, &agrees, before.1);
+        pointer.button(LEFT, false).unwrap();
     }
 
     fn wl_copy(&self, options: &[&str], bytes: &[u8]) {
@@ -200,7 +209,7 @@ fn text_and_a_picture_are_copied_both_ways() {
 #[test]
 fn text_is_dragged_from_one_app_to_another() {
     let _one = alone();
-    let mut place = Place::new();
+    let place = Place::new();
     let text = format!("text/plain={}", place.file("text", b"dragged"));
     // Neither has any permission.
     let source = ["--title", "source", "--offer", &text];
@@ -209,7 +218,7 @@ fn text_is_dragged_from_one_app_to_another() {
     let options = ["--title", "target", "--take", "text/plain"];
     let target = place.sandboxed(&[], &options);
     let to = place.put("target", 400);
-    place.drag(from, to, "target is entered by text/plain");
+    place.drag(from, to, "target", "text/plain");
     place.said("target got text/plain 7 dragged");
     place.said("source finished");
     drop(target);
@@ -217,11 +226,11 @@ fn text_is_dragged_from_one_app_to_another() {
     // To a native client, and from one.
     let native = place.native(&["--title", "outside", "--take", "text/plain", "--offer", &text]);
     let to = place.put("outside", 400);
-    place.drag(from, to, "outside is entered by text/plain");
+    place.drag(from, to, "outside", "text/plain");
     place.said("outside got text/plain 7 dragged");
     let _inside = place.sandboxed(&[], &["--title", "inside", "--take", "text/plain"]);
     let inside = place.put("inside", 800);
-    place.drag(to, inside, "inside is entered by text/plain");
+    place.drag(to, inside, "inside", "text/plain");
     place.said("inside got text/plain 7 dragged");
     place.said("outside finished");
     drop(native);
@@ -243,7 +252,7 @@ fn note(rig: &Rig, path: &Path, text: &str) {
 #[test]
 fn a_file_that_is_dropped_on_an_app_becomes_its() {
     let _one = alone();
-    let mut place = Place::new();
+    let place = Place::new();
     let documents = folder(&place.rig, "Documents");
     let file = documents.join("my letter.txt");
     note(&place.rig, &file, "Dear");
@@ -259,7 +268,7 @@ fn a_file_that_is_dropped_on_an_app_becomes_its() {
     let app = place.sandboxed(&[], &["--title", "app", "--take", "text/uri-list"]);
     let to = place.put("app", 400);
     assert!(app.status().unwrap()["permissions"]["files"].as_array().unwrap().len() <= 1);
-    place.drag(from, to, "app is entered by text/uri-list");
+    place.drag(from, to, "app", "text/uri-list");
     place.said(&format!("app read {} Dear", file.display()));
     place.said(&format!("app wrote {} Ok(())", file.display()));
     assert_eq!(fs::read_to_string(&file).unwrap(), "Dear and more");
@@ -273,7 +282,7 @@ fn a_file_that_is_dropped_on_an_app_becomes_its() {
     );
     let manager = place.native(&["--title", "second", "--offer", &list]);
     let from = place.put("second", 0);
-    place.drag(from, to, "app is entered by text/uri-list");
+    place.drag(from, to, "app", "text/uri-list");
     place.said(&format!("app folder {} Ok(())", inner.display()));
     assert_eq!(fs::read_to_string(inner.join("made")).unwrap(), "made");
     drop(manager);
@@ -298,7 +307,7 @@ fn a_file_that_is_dropped_on_an_app_becomes_its() {
         let list = format!("text/uri-list={}", place.file(title, uri.as_bytes()));
         let manager = place.native(&["--title", title, "--offer", &list]);
         let from = place.put(title, 0);
-        place.drag(from, to, "app is entered by text/uri-list");
+        place.drag(from, to, "app", "text/uri-list");
         place.said(&format!("{title} finished"));
         drop(manager);
         assert_eq!(app.status().unwrap()["dropped"].as_array().unwrap().len(), 2, "{title}");
@@ -308,7 +317,7 @@ fn a_file_that_is_dropped_on_an_app_becomes_its() {
 #[test]
 fn an_app_hands_out_only_files_that_it_sees() {
     let _one = alone();
-    let mut place = Place::new();
+    let place = Place::new();
     let secret = place.rig.home().join("secret");
     note(&place.rig, &secret, "secret");
     // Its own home is where the user's would be: it has a file `mine` there.
@@ -325,7 +334,7 @@ fn an_app_hands_out_only_files_that_it_sees() {
     let from = place.put("app", 0);
     let _target = place.native(&["--title", "target", "--take", "text/uri-list"]);
     let to = place.put("target", 400);
-    place.drag(from, to, "target is entered by text/uri-list");
+    place.drag(from, to, "target", "text/uri-list");
     let wanted = format!("file://{}\r\n", own.join("mine").display());
     let shown = wanted.escape_debug().to_string();
     place.said(&format!("target got text/uri-list {} {shown}", wanted.len()));

@@ -397,8 +397,8 @@ body! {
     Offer {
         /// A [`Selection`].
         selection: u32,
-        /// To the bridge: serial of the input event that allows it. To the app: 1 if what the app had offered was replaced
-        /// by something else, whether the app may see that or not; else 0.
+        /// To the bridge: serial of the input event that allows it. To the app: 1 if what the app had offered was
+        /// replaced by something else, whether the app may see that or not; else 0.
         serial: u32,
         /// Drag to the bridge: the surface it begins in.
         surface: u32,

@@ -20,11 +20,11 @@
 //!
 //! **Selections.** Clipboard, primary selection and drag work alike. Who owns something sends [`Offer`]; the other side
 //! asks with [`Request`] under a number of its own choice, and is answered with [`Data`] pieces under that number
-//! until one is the last or says that it failed. Who asked answers each piece but the last with [`DataState::TAKEN`] when
-//! its reader has it, and no more than [`limit::WINDOW`] pieces are on the way without that: so neither end has to keep
-//! more, however slow a reader is, and a slow one holds up nobody else. They cross as the app's permissions say.
-//! [`Drag`] tells how a drag goes on: a drag from outside is an [`Offer`] and then [`DragEvent::ENTER`]; one of the app is
-//! an [`Offer`] to the bridge (of no MIME type at all if it is only for the app itself), which also tells the app's
+//! until one is the last or says that it failed. Who asked answers each piece but the last with [`DataState::TAKEN`]
+//! when its reader has it, and no more than [`limit::WINDOW`] pieces are on the way without that: so neither end has to
+//! keep more, however slow a reader is, and a slow one holds up nobody else. They cross as the app's permissions say.
+//! [`Drag`] tells how a drag goes on: a drag from outside is an [`Offer`] and then [`DragEvent::ENTER`]; one of the app
+//! is an [`Offer`] to the bridge (of no MIME type at all if it is only for the app itself), which also tells the app's
 //! surfaces of it, as of any other drag, but without an offer: they know it.
 //!
 //! Numbers: surfaces, pools and buffers are named by nonzero `u32`s that the display server chooses. A number is used

@@ -20,8 +20,7 @@ use wayland_protocols::wp::keyboard_shortcuts_inhibit::zv1::client::zwp_keyboard
     ZwpKeyboardShortcutsInhibitManagerV1;
 use wayland_protocols::wp::pointer_constraints::zv1::client::zwp_pointer_constraints_v1::ZwpPointerConstraintsV1;
 use wayland_protocols::wp::presentation_time::client::wp_presentation::WpPresentation;
-use wayland_protocols::wp::primary_selection::zv1::client::zwp_primary_selection_device_manager_v1::
-    ZwpPrimarySelectionDeviceManagerV1;
+use wayland_protocols::wp::primary_selection::zv1::client::zwp_primary_selection_device_manager_v1 as primary;
 use wayland_protocols::wp::relative_pointer::zv1::client::zwp_relative_pointer_manager_v1::
     ZwpRelativePointerManagerV1;
 use wayland_protocols::wp::single_pixel_buffer::v1::client::wp_single_pixel_buffer_manager_v1::
@@ -44,7 +43,7 @@ pub struct Globals {
     pub shm: wl_shm::WlShm,
     pub shell: xdg_wm_base::XdgWmBase,
     pub data_devices: Option<wl_data_device_manager::WlDataDeviceManager>,
-    pub primary_devices: Option<ZwpPrimarySelectionDeviceManagerV1>,
+    pub primary_devices: Option<primary::ZwpPrimarySelectionDeviceManagerV1>,
     pub viewporter: Option<wp_viewporter::WpViewporter>,
     pub cursor_shapes: Option<wp_cursor_shape_manager_v1::WpCursorShapeManagerV1>,
     pub decorations: Option<zxdg_decoration_manager_v1::ZxdgDecorationManagerV1>,

@@ -8,6 +8,7 @@ use super::transfer::{self, PATIENCE};
 use super::{DataState, say};
 use crate::bridge::Bridge;
 use crate::control::{FilesAnswer, Report};
+use postern_channel::{Request, Selection};
 use rustix::io::{Errno, read};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -163,7 +164,7 @@ impl Bridge {
     /// Begins to read what was dropped; the app gets it as it comes. `None`: it was refused.
     pub(super) fn read_drop(&mut self, transfer: u32) -> Option<OwnedFd> {
         let pipes = transfer::pipe().ok();
-        self.begin_paste(transfer, pipes)
+        self.begin_paste(Request { transfer, selection: Selection::DRAG }, pipes)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Clipboard, primary selection and drags, in both directions. Clipboard and primary selection each need the app's
 //! permission for the direction. A drag needs none: to drag something out of a window, and to drop something on one, is
-//! as clear a word of the user as there is. What is over a window but not dropped there gives no more than its MIME types.
+//! as clear a word of the user as there is. What is over a window but not dropped gives no more than its MIME types.
 //!
 //! Everything streams ([`transfer`]); nothing here ever waits: the pipes are part of the event loop.
 
@@ -151,7 +151,7 @@ impl Bridge {
         {
             selections.may_read = may_read;
             if !may_read {
-                for paste in std::mem::take(&mut selections.pastes) {
+                for paste in selections.pastes.extract_if(.., |paste| paste.selection != Selection::DRAG) {
                     say(&mut self.app, paste.transfer, DataState::FAILED, &[]);
                 }
             }
@@ -160,7 +160,8 @@ impl Bridge {
         if let Some(may_write) = settings.clipboard_write {
             selections.may_write = may_write;
             if !may_write {
-                for provision in std::mem::take(&mut selections.provisions) {
+                let provisions = selections.provisions.extract_if(.., |p| p.selection != Selection::DRAG);
+                for provision in provisions {
                     say(&mut self.app, provision.transfer, DataState::STOP, &[]);
                 }
                 selections.clipboard.drop_source();
@@ -248,7 +249,7 @@ impl Bridge {
         let offer = self.selections.slot(request.selection).and_then(|slot| slot.offer.as_ref());
         let has_it = offer.and_then(host::Offer::types).is_some_and(|types| types.has(mime));
         let pipes = if has_it { transfer::pipe().ok() } else { None };
-        let write = self.begin_paste(request.transfer, pipes);
+        let write = self.begin_paste(request, pipes);
         let offer = self.selections.slot(request.selection).and_then(|slot| slot.offer.as_ref());
         if let (Some(offer), Some(write)) = (offer, write) {
             offer.receive(mime.into(), write.as_fd());
@@ -257,23 +258,23 @@ impl Bridge {
     }
 
     /// Begins to read for the app; returns the end to write to. None: it was refused.
-    fn begin_paste(&mut self, transfer: u32, pipes: Option<(OwnedFd, OwnedFd)>) -> Option<OwnedFd> {
+    fn begin_paste(&mut self, request: Request, pipes: Option<(OwnedFd, OwnedFd)>) -> Option<OwnedFd> {
         let pastes = &mut self.selections.pastes;
-        let is_known = pastes.iter().any(|paste| paste.transfer == transfer);
+        let is_known = pastes.iter().any(|paste| paste.transfer == request.transfer);
         match pipes.filter(|_| pastes.len() < limit::TRANSFERS && !is_known) {
             Some((read, write)) => {
-                pastes.push(Paste::new(transfer, read));
+                pastes.push(Paste::new(request, read));
                 Some(write)
             }
             None => {
-                say(&mut self.app, transfer, DataState::FAILED, &[]);
+                say(&mut self.app, request.transfer, DataState::FAILED, &[]);
                 None
             }
         }
     }
 
-    /// A piece of what the app provides, or its word on one of what it gets. One for a transfer that has ended meanwhile
-    /// is dropped.
+    /// A piece of what the app provides, or its word on one of what it gets. One for a transfer that has ended is
+    /// dropped.
     pub fn app_data(&mut self, data: Data, piece: &[u8]) -> Result<(), BridgeError> {
         let Selections { pastes, provisions, .. } = &mut self.selections;
         match data.state {
@@ -312,10 +313,10 @@ impl Bridge {
             return;
         }
         selections.last_transfer = selections.last_transfer.checked_add(1).unwrap_or(1);
-        let transfer = selections.last_transfer;
-        if let Ok(provision) = Provision::new(transfer, pipe, files::is_list(mime)) {
+        let request = Request { transfer: selections.last_transfer, selection };
+        if let Ok(provision) = Provision::new(request, pipe, files::is_list(mime)) {
             selections.provisions.push(provision);
-            self.app.send(&Message::Request(Request { transfer, selection }, mime.as_bytes()));
+            self.app.send(&Message::Request(request, mime.as_bytes()));
         }
     }
 

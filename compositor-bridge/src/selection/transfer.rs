@@ -1,9 +1,9 @@
-//! One transfer through a pipe. Nothing is gathered on the way: a pipe is read only while the app's side takes what comes,
-//! and the app's side sends no more than [`limit::WINDOW`] pieces ahead of the pipe's reader.
+//! One transfer through a pipe. Nothing is gathered on the way: a pipe is read only while the app's side takes what
+//! comes, and the app's side sends no more than [`limit::WINDOW`] pieces ahead of the pipe's reader.
 
 use crate::app::App;
 use crate::config::{BridgeError, malformed};
-use postern_channel::{Data, DataState, Message, limit};
+use postern_channel::{Data, DataState, Message, Request, limit};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::{Errno, read, write};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -41,6 +41,8 @@ pub fn say(app: &mut App, transfer: u32, state: u32, piece: &[u8]) {
 pub struct Paste {
     /// The app's number of the transfer.
     pub transfer: u32,
+    /// What it belongs to: a [`postern_channel::Selection`].
+    pub selection: u32,
     pipe: OwnedFd,
     /// Pieces that the app has not taken yet.
     ahead: u32,
@@ -49,8 +51,9 @@ pub struct Paste {
 }
 
 impl Paste {
-    pub fn new(transfer: u32, pipe: OwnedFd) -> Self {
-        Self { transfer, pipe, ahead: 0, total: 0, last: Instant::now() }
+    pub fn new(request: Request, pipe: OwnedFd) -> Self {
+        let Request { transfer, selection } = request;
+        Self { transfer, selection, pipe, ahead: 0, total: 0, last: Instant::now() }
     }
 
     /// The pipe, if it is to be read now.
@@ -108,6 +111,8 @@ enum List {
 pub struct Provision {
     /// The bridge's number of the transfer.
     pub transfer: u32,
+    /// What it belongs to: a [`postern_channel::Selection`].
+    pub selection: u32,
     pipe: OwnedFd,
     pieces: VecDeque<Box<[u8]>>,
     /// Bytes of the first piece that are written.
@@ -121,11 +126,13 @@ pub struct Provision {
 
 impl Provision {
     /// Into a pipe. `is_list`: what comes is a list of files, which the monitor is to look at first.
-    pub fn new(transfer: u32, pipe: OwnedFd, is_list: bool) -> Result<Self, Errno> {
+    pub fn new(request: Request, pipe: OwnedFd, is_list: bool) -> Result<Self, Errno> {
+        let Request { transfer, selection } = request;
         let flags = fcntl_getfl(&pipe)?;
         fcntl_setfl(&pipe, flags | OFlags::NONBLOCK)?;
         Ok(Self {
             transfer,
+            selection,
             pipe,
             pieces: VecDeque::new(),
             written: 0,
@@ -222,6 +229,8 @@ mod tests {
     use super::*;
     use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, recv, socketpair};
 
+    const REQUEST: Request = Request { transfer: 1, selection: postern_channel::Selection::CLIPBOARD };
+
     fn app() -> (App, OwnedFd) {
         let (ours, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
@@ -244,7 +253,7 @@ mod tests {
         let (mut app, end) = app();
         let (from, to) = pipe().unwrap();
         rustix::pipe::fcntl_setpipe_size(&to, 1 << 20).unwrap();
-        let mut paste = Paste::new(1, from);
+        let mut paste = Paste::new(REQUEST, from);
         let now = Instant::now();
         assert_eq!(paste.step(now, &mut app), Step::More);
         let window = usize::try_from(limit::WINDOW).unwrap();
@@ -270,7 +279,7 @@ mod tests {
     fn a_paste_that_never_comes_is_given_up() {
         let (mut app, _end) = app();
         let (read, _writer) = pipe().unwrap();
-        let mut paste = Paste::new(1, read);
+        let mut paste = Paste::new(REQUEST, read);
         assert!(matches!(paste.step(Instant::now() + PATIENCE, &mut app), Step::Failed(_)));
     }
 
@@ -278,7 +287,7 @@ mod tests {
     fn an_app_that_sends_ahead_of_the_reader_is_refused() {
         let (mut app, _end) = app();
         let (_read, to) = pipe().unwrap();
-        let mut provision = Provision::new(1, to, false).unwrap();
+        let mut provision = Provision::new(REQUEST, to, false).unwrap();
         let piece = vec![b'x'; limit::PIECE];
         let sent = (0..100).take_while(|_| provision.add(&piece, false, &mut app).is_ok()).count();
         assert!(sent <= usize::try_from(limit::WINDOW).unwrap() + 1, "{sent}");
@@ -288,7 +297,7 @@ mod tests {
     fn a_slow_reader_gets_all_of_it() {
         let (mut app, end) = app();
         let (from, to) = pipe().unwrap();
-        let mut provision = Provision::new(1, to, false).unwrap();
+        let mut provision = Provision::new(REQUEST, to, false).unwrap();
         let now = Instant::now();
         let (mut got, mut buffer, mut sent, mut window) = (0, vec![0; 50_000], 0, limit::WINDOW);
         let mut done = false;

@@ -2,6 +2,7 @@
 
 use super::mounts::{Mount, MountError, Mounts, Policy};
 use postern_abi::boot::mount;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -55,12 +56,6 @@ impl Mounts {
         if NO_FILES.iter().any(|no_files| real.starts_with(no_files)) || real.parent().is_none() {
             return Err(wrong("no file or folder of the user's"));
         }
-        let is_hidden = |part: &Path| {
-            std::fs::symlink_metadata(part).is_ok_and(|meta| self.is_hidden(meta.dev(), meta.ino()))
-        };
-        if real.ancestors().any(is_hidden) {
-            return Err(wrong("it is Postern's own"));
-        }
         // By the path that it was dropped under, which leads through links perhaps.
         if self.has(path, &real) {
             return Ok(None);
@@ -75,6 +70,17 @@ impl Mounts {
             return Err(wrong("it would take the place of what the app has there"));
         }
         let added = Self::open_mount(&real, path, 0, Policy::Granted)?;
+        // What was opened, and not what may have taken its place meanwhile.
+        let opened = std::fs::read_link(format!("/proc/self/fd/{}", added.root.as_raw_fd()));
+        if !opened.is_ok_and(|opened| opened == real) {
+            return Err(wrong("it is another one now"));
+        }
+        let is_hidden = |part: &Path| {
+            std::fs::symlink_metadata(part).is_ok_and(|meta| self.is_hidden(meta.dev(), meta.ino()))
+        };
+        if real.ancestors().any(is_hidden) {
+            return Err(wrong("it is Postern's own"));
+        }
         let added =
             self.late().add(self.last_id(), added).ok_or_else(|| wrong("too many were added already"))?;
         Ok(Some(added))
@@ -96,7 +102,9 @@ impl Mounts {
             return None;
         }
         let (found, rest) = self.find(path)?;
-        let node = self.walk(found, rest.as_os_str().as_bytes()).ok()?;
+        let rest = rest.as_os_str().as_bytes();
+        let node = self.walk(found, rest).ok()?;
+        self.may_read(found, &node, rest).ok()?;
         if node.is(nix::sys::stat::SFlag::S_IFLNK) {
             return None;
         }

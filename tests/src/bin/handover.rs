@@ -26,7 +26,7 @@ use wayland_client::{
 use wayland_protocols::wp::primary_selection::zv1::client::{
     zwp_primary_selection_device_manager_v1::{self as primary_manager, ZwpPrimarySelectionDeviceManagerV1},
     zwp_primary_selection_device_v1::{self as primary_device, ZwpPrimarySelectionDeviceV1},
-    zwp_primary_selection_offer_v1::{self as primary_offer, ZwpPrimarySelectionOfferV1},
+    zwp_primary_selection_offer_v1::ZwpPrimarySelectionOfferV1,
     zwp_primary_selection_source_v1::{self as primary_source, ZwpPrimarySelectionSourceV1},
 };
 use wayland_protocols::xdg::shell::client::{xdg_surface, xdg_toplevel, xdg_wm_base};
@@ -47,7 +47,6 @@ struct Client {
     shm: wl_shm::WlShm,
     surface: wl_surface::WlSurface,
     size: (i32, i32),
-    seat: wl_seat::WlSeat,
     pointer: Option<wl_pointer::WlPointer>,
     keyboard: Option<wl_keyboard::WlKeyboard>,
     manager: wl_data_device_manager::WlDataDeviceManager,
@@ -211,7 +210,9 @@ impl Client {
         let Some(offer) = &self.drag else { return };
         let types =
             offer.data::<Types>().map(|types| types.lock().unwrap_or_else(PoisonError::into_inner).clone());
-        let types = types.unwrap_or_default();
+        let mut types = types.unwrap_or_default();
+        // Bridges mark what is their own.
+        types.retain(|mime| !mime.starts_with("application/x-postern-own-"));
         say(&format!("{} is entered by {}", self.options.title, types.join(" ")));
         let take = Some(self.options.take.clone()).filter(|take| types.contains(take));
         offer.accept(serial, take);
@@ -309,9 +310,15 @@ dispatch!(wl_data_device::WlDataDevice, (), |client, _device, event, _data, conn
 event_created_child!(Client, wl_data_device::WlDataDevice, [
     wl_data_device::EVT_DATA_OFFER_OPCODE => (wl_data_offer::WlDataOffer, Types::default()),
 ]););
-dispatch!(wl_data_offer::WlDataOffer, Types, |_client, _offer, event, types, _connection, _queue| {
-    if let wl_data_offer::Event::Offer { mime_type } = event {
-        types.lock().unwrap_or_else(PoisonError::into_inner).push(mime_type);
+dispatch!(wl_data_offer::WlDataOffer, Types, |client, _offer, event, types, _connection, _queue| {
+    match event {
+        wl_data_offer::Event::Offer { mime_type } => {
+            types.lock().unwrap_or_else(PoisonError::into_inner).push(mime_type);
+        }
+        wl_data_offer::Event::Action { dnd_action: WEnum::Value(action) } if action == DndAction::Copy => {
+            say(&format!("{} agrees", client.options.title));
+        }
+        _ => {}
     }
 });
 dispatch!(wl_data_source::WlDataSource, (), |client, source, event, _data, _connection, _queue| {
@@ -417,7 +424,6 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         options,
         surface,
         size: (SIZE, SIZE),
-        seat,
         pointer: None,
         keyboard: None,
         manager,

@@ -1,5 +1,5 @@
-//! Clipboard, primary selection and drags: among the clients of this display directly, with the host through the bridge,
-//! by permission.
+//! Clipboard, primary selection and drags: among the clients of this display directly, with the host through the
+//! bridge, by permission.
 //!
 //! [`slot`] who owns clipboard and primary selection, and who is told; [`requests`] what clients ask of their objects;
 //! [`transfer`] data on its way to and from the host; [`drag`] drag and drop.
