@@ -81,12 +81,18 @@ impl Place {
         let id = format!("[con_id={}]", window.id);
         let place =
             format!("{id} floating enable, resize set 300 300, move absolute position {x} 100, focus");
+        let drawn = format!("{title} is drawn ");
         wait_for("the window at its place", || {
-            // Again: a floating window also takes the size of a buffer that was drawn for an earlier configure.
-            self.session.message(&self.rig, &[&place])?;
             let windows = self.session.windows(&self.rig)?;
             let wanted = [usize::try_from(x).unwrap_or(0), 100, 300, 300];
-            Ok(windows.iter().any(|w| w.id == window.id && w.rect == wanted).then_some(()))
+            let is_there = windows.iter().any(|w| w.id == window.id && w.rect == wanted);
+            let last = self.log().lines().rfind(|line| line.starts_with(&drawn)).map(str::to_owned);
+            if is_there && last == Some(format!("{drawn}300x300")) {
+                return Ok(Some(()));
+            }
+            // Again: a floating window also takes the size of a buffer that was drawn for an earlier configure.
+            self.session.message(&self.rig, &[&place])?;
+            Ok(None)
         })
         .unwrap_or_else(|error| {
             panic!("{title}: {error}\n{:?}\n{}", self.session.windows(&self.rig), self.log())

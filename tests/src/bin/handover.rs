@@ -146,6 +146,7 @@ impl Client {
         self.surface.attach(Some(&buffer), 0, 0);
         self.surface.damage_buffer(0, 0, width, height);
         self.surface.commit();
+        say(&format!("{} is drawn {width}x{height}", self.options.title));
         if !std::mem::replace(&mut self.is_mapped, true) {
             say(&format!("{} mapped", self.options.title));
         }
