@@ -116,6 +116,36 @@ fn the_pointer_is_locked_and_its_motion_is_told() {
 }
 
 #[test]
+fn windows_are_moved_and_resized_by_the_pointer() {
+    let Some(session) = Session::start() else { return };
+    let mut pointer = VirtualPointer::new(&session.socket());
+    let (mut app, shown, [x, y]) = clicked_window(&session, &mut pointer);
+    let before = session.windows()[0]["rect"]["x"].as_i64().unwrap();
+    let mut drag = |app: &mut FakeApp, from: [u32; 2], action: u32, to: [u32; 2]| {
+        pointer.go(from[0], from[1]);
+        app.forget();
+        pointer.press(rig::pointer::LEFT, true);
+        let serial = pointer_event(app, PointerEvent::BUTTON).serial;
+        let wish = Interactive { surface: shown.surface, action, serial, x: 0, y: 0 };
+        app.send(&Message::Interactive(wish, &[]));
+        // The compositor takes the pointer away when the drag begins.
+        pointer_event(app, PointerEvent::LEAVE);
+        pointer.go(to[0], to[1]);
+        pointer.press(rig::pointer::LEFT, false);
+    };
+    drag(&mut app, [x, y], Action::MOVE, [x + 60, y + 40]);
+    session.window(|window| (58..=62).contains(&(window["rect"]["x"].as_i64().unwrap() - before)));
+    // By its lower right corner.
+    let corner = Action::RESIZE + 10;
+    drag(&mut app, [x + 200, y + 130], corner, [x + 230, y + 150]);
+    let size = app.wait(|m| match m {
+        Message::Configure(c, _) if c.width > 300 && c.height > 200 => Some([c.width, c.height]),
+        _ => None,
+    });
+    assert!(size[0] <= 332 && size[1] <= 222, "{size:?}");
+}
+
+#[test]
 fn an_input_method_types_into_the_app() {
     let Some(session) = Session::start() else { return };
     let mut method = InputMethod::new(&session.socket());

@@ -42,7 +42,8 @@ pub struct Canvas {
     pub height: i32,
 }
 
-fn example() -> PathBuf {
+/// The bridge as a program.
+pub fn example() -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     let path = tests.parent().unwrap().parent().unwrap().join("examples/bridge");
     assert!(path.exists(), "{} was not built; run `cargo test` for the whole package", path.display());
@@ -76,12 +77,11 @@ impl FakeApp {
         app
     }
 
-    /// Starts a bridge with the token of a launcher, and greets it.
-    pub fn start_launched(session: &Session, token: &str) -> Self {
+    /// Starts a bridge by this command, and greets it.
+    pub fn start_by(command: &mut Command) -> Self {
         let (socket, other_end) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
-        let mut command = session.command(example());
-        let (bridge, control) = spawn_bridge(command.env("XDG_ACTIVATION_TOKEN", token), &other_end);
+        let (bridge, control) = spawn_bridge(command, &other_end);
         let mut app =
             Self { socket, other_end: Some(other_end), bridge, control, inbox: VecDeque::new(), numbers: 0 };
         app.greet();

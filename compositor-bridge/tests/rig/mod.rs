@@ -4,6 +4,7 @@
 
 pub mod fake_app;
 pub mod input_method;
+pub mod newer;
 pub mod pointer;
 pub mod random;
 pub mod session;

@@ -100,17 +100,8 @@ impl<P: Platform> Display<P> {
         }
     }
 
-    /// Tells a new bridge everything: pools, then surfaces from parents to children, with their texts.
-    fn replay(&mut self, platform: &mut P, hello: Hello) {
-        self.out.clear();
-        self.connected = true;
-        self.alone = false;
-        self.send(&Message::Hello(Hello { version: u32::from(VERSION), features: 0 }, &[]), None);
-        self.set_features(hello.features);
-        self.release_stale();
-        self.end_transfers(platform);
-        self.end_drags();
-        self.stale_outputs = self.outputs.keys().copied().collect();
+    /// What only a bridge could know is not known any more: where input goes, where surfaces are, what was granted.
+    fn forget_host(&mut self) {
         for focus in [self.seat.pointer_focus, self.seat.keyboard_focus] {
             self.drop_focus(focus);
         }
@@ -123,6 +114,22 @@ impl<P: Platform> Display<P> {
             self.unconstrain(number);
             self.host_inhibits(number, false);
         }
+    }
+
+    /// Tells a new bridge everything: pools, then surfaces from parents to children, with their texts.
+    fn replay(&mut self, platform: &mut P, hello: Hello) {
+        // What follows from the former bridge's end is not said one by one: the new one gets it with the rest.
+        self.connected = false;
+        self.out.clear();
+        self.forget_host();
+        self.connected = true;
+        self.alone = false;
+        self.send(&Message::Hello(Hello { version: u32::from(VERSION), features: 0 }, &[]), None);
+        self.set_features(hello.features);
+        self.release_stale();
+        self.end_transfers(platform);
+        self.end_drags();
+        self.stale_outputs = self.outputs.keys().copied().collect();
         // Menus belong to a moment that is over; their grabs would not be granted again.
         let is_popup = |s: &Surface| s.announced && s.role == Role::Popup;
         let popups: Vec<u32> = self.surfaces.iter().filter(|(_, s)| is_popup(s)).map(|(n, _)| *n).collect();

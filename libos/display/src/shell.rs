@@ -463,6 +463,10 @@ impl<P: Platform> Display<P> {
                     surface.sent.flags |= CommitFlag::GRAB;
                     surface.sent.serial = serial;
                 }
+                let parent = self.surfaces.get(&number).map_or(0, |s| s.sent.parent);
+                if self.surfaces.get(&parent).is_some_and(|p| p.dismissed) {
+                    self.close(number);
+                }
             }
             2 => {
                 let (positioner, token) = (r.u32()?, r.u32()?);

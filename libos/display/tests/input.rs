@@ -153,6 +153,22 @@ fn a_confinement_of_once_ends_for_good() {
     assert_ne!(rig.commits().pop().unwrap().flags & CommitFlag::LOCK_POINTER, 0);
     rig.request(73, 0, &[]);
     assert!(rig.commits().is_empty());
+    // One that a new bridge finds in force ends, and is not among what the bridge hears, before the pools least of all.
+    rig.request(74, 0, &[]);
+    rig.request(70, 2, &[75, 10, 71, 0, 1]);
+    pointer(&mut rig, PointerEvent::CONSTRAINED, surface);
+    rig.forget();
+    rig.hello();
+    let mut kinds = Vec::new();
+    while let Some(bytes) = rig.sent() {
+        let message = Message::decode(&bytes).unwrap();
+        if let Message::Commit(commit, _) = message {
+            assert_eq!(commit.flags & CommitFlag::CONFINE_POINTER, 0);
+        }
+        kinds.push(message.kind());
+    }
+    assert_eq!(kinds[..3], [msg::Kind::Hello, msg::Kind::Pool, msg::Kind::Commit]);
+    assert!(!kinds[3..].contains(&msg::Kind::Commit));
 }
 
 #[test]
