@@ -133,8 +133,13 @@ fn impress() {
             Ok(session.windows(rig)?.iter().all(|w| !w.title.contains("Template")).then_some(()))
         })
         .unwrap();
-        session.press(rig, &[], "Tab").unwrap();
-        session.press(rig, &[], "F2").unwrap();
+        // The title, and into it.
+        for key in ["Tab", "F2"] {
+            let before = almost_settled(rig, session);
+            session.press(rig, &[], key).unwrap();
+            wait_change(rig, session, &before, 30);
+        }
+        almost_settled(rig, session);
         session.type_text(rig, "Shown by hand").unwrap();
     });
 }

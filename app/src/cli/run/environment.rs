@@ -58,6 +58,7 @@ const DISPLAY: &[(&str, &str)] = &[
     ("QT_QUICK_BACKEND", "software"),
     ("SDL_VIDEODRIVER", "wayland"),
     ("MOZ_ENABLE_WAYLAND", "1"),
+    ("ELECTRON_OZONE_PLATFORM_HINT", "wayland"),
     ("LIBGL_ALWAYS_SOFTWARE", "1"),
     ("GALLIUM_DRIVER", "llvmpipe"),
     ("GSK_RENDERER", "cairo"),
