@@ -141,8 +141,10 @@ impl Bridge {
             }
             _ => None,
         };
+        // Only one that is shown: compositors lose track of the others, and wlroots before 0.16 ends itself over one when
+        // the connection breaks off. When the parent is shown, its children come here again.
         let parent = self.surfaces.get(last.parent).and_then(|parent| match &parent.host.as_ref()?.role {
-            HostRole::Toplevel(parent) => Some(parent.object.clone()),
+            HostRole::Toplevel(parent) if parent.shell.mapped => Some(parent.object.clone()),
             _ => None,
         });
         let may_fill_screen = self.input.is_recent();

@@ -236,8 +236,9 @@ fn open(rig: &mut Rig, client: &mut Client) {
 /// Objects that the server made, and ids that are free again.
 fn hear(rig: &mut Rig, client: &mut Client) {
     for (object, opcode, body) in rig.events() {
+        let Some(word) = body.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes)) else { continue };
         if (object, opcode) == (1, 1) {
-            client.objects.remove(&u32::from_ne_bytes(body[..4].try_into().unwrap()));
+            client.objects.remove(&word);
         }
         let offer = match client.objects.get(&object) {
             Some(&"wl_data_device") => "wl_data_offer",
@@ -245,7 +246,7 @@ fn hear(rig: &mut Rig, client: &mut Client) {
             _ => continue,
         };
         if opcode == 0 {
-            client.objects.insert(u32::from_ne_bytes(body[..4].try_into().unwrap()), offer);
+            client.objects.insert(word, offer);
         }
     }
 }
