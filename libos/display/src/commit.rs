@@ -198,9 +198,12 @@ impl<P: Platform> Display<P> {
         let number = applied.surface;
         let Some(surface) = self.surfaces.get(&number) else { return };
         let (was_sent, is_mapped) = (surface.announced, surface.mapped);
-        self.send_commit(number);
-        if applied.replaced != 0 && !(was_sent && self.connected) {
-            // No bridge has it, so nobody else will release it.
+        // No bridge has it: nobody else will release it.
+        let is_ours = !(was_sent && self.connected && surface.pace.is_told(applied.replaced));
+        if !(applied.was_mapped && is_mapped && self.hold_back(number)) {
+            self.send_commit(number);
+        }
+        if applied.replaced != 0 && is_ours {
             self.release_attachment(applied.replaced);
         }
         if !is_mapped && !applied.was_mapped {
@@ -241,6 +244,7 @@ impl<P: Platform> Display<P> {
         };
         let first = !surface.announced;
         surface.announced = true;
+        surface.set_out(&mut commit);
         if first {
             surface.announced_at = self.now_ms;
             self.prefer_scale(number);
@@ -274,9 +278,11 @@ impl<P: Platform> Display<P> {
     /// Milliseconds until [`Display::tick`] has something to do; `None` = nothing.
     #[must_use]
     pub fn next_timeout(&self) -> Option<u32> {
-        let waiting = self.surfaces.values().filter(|s| !s.frames.is_empty());
-        let frames =
-            waiting.map(|s| HIDDEN_FRAME_MS.saturating_sub(self.now_ms.wrapping_sub(s.frames_since)));
+        let waits = |s: &Surface| {
+            let frames = (!s.frames.is_empty()).then(|| self.now_ms.wrapping_sub(s.frames_since));
+            frames.into_iter().chain(s.pace.waits(self.now_ms)).max()
+        };
+        let frames = self.surfaces.values().filter_map(waits).map(|ms| HIDDEN_FRAME_MS.saturating_sub(ms));
         frames.chain(self.sync_timeout()).min()
     }
 
@@ -291,6 +297,12 @@ impl<P: Platform> Display<P> {
         for number in late {
             self.frame_done(number, now_ms.wrapping_add(self.clock_offset));
         }
+        let due = |s: &Surface| s.pace.waits(now_ms).is_some_and(|ms| ms >= HIDDEN_FRAME_MS);
+        let held: alloc::vec::Vec<u32> =
+            self.surfaces.iter().filter(|(_, s)| due(s)).map(|(n, _)| *n).collect();
+        for number in held {
+            self.let_go(number);
+        }
         self.answer_syncs();
     }
 
@@ -300,6 +312,7 @@ impl<P: Platform> Display<P> {
             FrameEvent::DRAW => {
                 self.clock_offset = frame.time.wrapping_sub(self.now_ms);
                 self.frame_done(frame.surface, frame.time);
+                self.let_go(frame.surface);
             }
             FrameEvent::ENTERED => self.host_moves(frame.surface, frame.output, true),
             FrameEvent::LEFT => self.host_moves(frame.surface, frame.output, false),

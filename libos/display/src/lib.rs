@@ -5,10 +5,11 @@
 //! I/O, has no threads and no clock. A library OS calls it inline from the system call by which a client sends.
 //!
 //! Modules: [`wire`] bytes; `object` what client ids name; `shm`, `surface`, `subsurface`, `viewport` and `commit`
-//! pixels, `copies` those that cannot be shared; `shell`, `decoration`, `dialog`, `foreign` and `icon` windows; `seat`,
-//! `touch`, `cursor`, `constraint`, `inhibit` and `text_input` input; `selection` copy, paste and drag; `output`, `scale` and
-//! `presentation` where and when things are shown; `attention` who comes to the front; `sync`, `dispatch` and `extras`
-//! request by request; `channel` the bridge's end, `alone` what happens without one.
+//! pixels, `copies` those that cannot be shared, `pace` those that come too fast; `shell`, `decoration`, `dialog`,
+//! `foreign` and `icon` windows; `seat`, `touch`, `cursor`, `constraint`, `inhibit` and `text_input` input; `selection`
+//! copy, paste and drag; `output`, `scale` and `presentation` where and when things are shown; `attention` who comes to
+//! the front; `sync`, `dispatch` and `extras` request by request; `channel` the bridge's end, `alone` what happens
+//! without one.
 //!
 //! A client that breaks the protocol gets `wl_display.error` and is disconnected; the other clients go on.
 #![no_std]
@@ -35,6 +36,7 @@ mod icon;
 mod inhibit;
 mod object;
 mod output;
+mod pace;
 mod presentation;
 mod scale;
 mod seat;

@@ -133,6 +133,7 @@ pub struct Surface {
     pub announced_at: u32,
     pub mapped: bool,
     pub configured: bool,
+    pub pace: crate::pace::Pace,
     /// Told to a new bridge, which has not configured it yet.
     pub reshown: bool,
     pub title: Vec<u8>,
@@ -200,6 +201,7 @@ impl Surface {
             announced_at: 0,
             mapped: false,
             configured: false,
+            pace: crate::pace::Pace::default(),
             reshown: false,
             title: Vec::new(),
             app_id: Vec::new(),
@@ -286,8 +288,12 @@ impl<P: Platform> Display<P> {
         };
         let old = core::mem::replace(&mut surface.sent, without_role);
         let cached = surface.cached.take();
+        let pace = core::mem::take(&mut surface.pace);
         if announced && self.connected {
             self.send(&Message::SurfaceDestroy(msg::SurfaceDestroy { surface: number }, &[]), None);
+            if !pace.is_told(old.buffer) {
+                self.release_attachment(old.buffer);
+            }
         } else if old.buffer != 0 {
             self.release_attachment(old.buffer);
         }

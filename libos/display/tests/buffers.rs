@@ -152,3 +152,55 @@ fn an_output_that_a_new_bridge_lacks_goes() {
     let gone: Vec<_> = rig.events().into_iter().filter(|e| e.0 == 2 && e.1 == 1).map(|e| e.2).collect();
     assert_eq!(gone, [1002u32.to_ne_bytes()]);
 }
+
+/// Commits to the bridge, by attachment.
+fn attachments(rig: &mut Rig) -> Vec<u32> {
+    rig.commits().iter().map(|commit| commit.buffer).collect()
+}
+
+#[test]
+fn a_window_that_draws_too_fast_sends_the_newest_with_each_frame() {
+    let mut rig = Rig::new();
+    rig.map();
+    let surface = rig.commits().pop().unwrap().surface;
+    rig.request(20, 0, &[22, 0, 64, 64, 256, 1]);
+    rig.request(20, 0, &[23, 0, 64, 64, 256, 1]);
+    let draw = |rig: &mut Rig, buffer: u32, x: u32| {
+        rig.attach(10, buffer);
+        rig.request(10, 9, &[x, 0, 1, 1]);
+        rig.commit(10);
+    };
+    // The one that mapped it was the first.
+    draw(&mut rig, 22, 1);
+    let second = rig.commits().pop().unwrap();
+    assert_ne!(second.flags & CommitFlag::FRAME, 0, "to learn when the next one may go");
+    draw(&mut rig, 23, 2);
+    assert!(attachments(&mut rig).is_empty() && !is_released(&mut rig, 23));
+    draw(&mut rig, 21, 5);
+    assert!(attachments(&mut rig).is_empty());
+    assert!(is_released(&mut rig, 23), "never shown, and replaced");
+    let frame = msg::Frame { surface, time: 1, ..Default::default() };
+    rig.bridge_says(&Message::Frame(frame, &[]), None);
+    let commits = rig.commits();
+    assert_eq!(commits.len(), 1);
+    let damage = commits[0].damage;
+    assert_eq!((damage.x, damage.width), (2, 4), "of both that waited");
+    // Frames begin anew: one has gone, one more may.
+    draw(&mut rig, 23, 6);
+    assert_eq!(attachments(&mut rig).len(), 1);
+    draw(&mut rig, 22, 7);
+    assert!(attachments(&mut rig).is_empty());
+    // One that is hidden gets no frames, but is not held for ever.
+    assert!(rig.display.next_timeout().is_some_and(|ms| ms <= 1000));
+    rig.display.tick(1001);
+    assert_eq!(attachments(&mut rig).len(), 1);
+    // What waits when the window goes comes back as well.
+    draw(&mut rig, 21, 8);
+    draw(&mut rig, 23, 9);
+    rig.commits();
+    rig.request(20, 0, &[24, 0, 64, 64, 256, 1]);
+    draw(&mut rig, 24, 10);
+    assert!(!is_released(&mut rig, 24));
+    rig.request(12, 0, &[]);
+    assert!(is_released(&mut rig, 24));
+}
