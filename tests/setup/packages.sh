@@ -2,7 +2,7 @@
 # Installs what building, testing and `make run` need; with `programs` also what `make programs` needs. On Debian as root
 # it installs; elsewhere it names what is missing.
 set -eu
-packages="gcc make pkg-config sway grim wtype wl-clipboard foot gtk-3-examples gtk-4-examples gnome-calculator mousepad
+packages="gcc make pkg-config sway grim wtype wl-clipboard foot thunar dbus gtk-3-examples gtk-4-examples gnome-calculator mousepad
 busybox-static bubblewrap fonts-dejavu-core adwaita-icon-theme hicolor-icon-theme libgl1-mesa-dri libegl1 libgl1
 libxkbcommon0 xkb-data libwayland-client0 python3 perl git xz-utils sqlite3 dconf-gsettings-backend util-linux
 libpython3.11-testsuite postgresql-15 redis-server nginx-light wrk curl openssh-server openssh-client tmux vim-tiny
@@ -10,7 +10,7 @@ parallel procps iproute2 nodejs ruby php-cli php-sqlite3 featherpad qtwayland5 f
 gnome-text-editor weston mesa-utils glmark2-es2-wayland vulkan-tools mesa-vulkan-drivers libsdl2-dev mpv mypaint
 firefox-esr librsvg2-common"
 [ "${1:-}" = programs ] && packages="$packages openjdk-17-jdk-headless mono-runtime mono-mcs libmono-system-core4.0-cil
-rustc cargo golang-go ffmpeg stress-ng libglib2.0-tests dbus libreoffice-writer libreoffice-calc libreoffice-impress
+rustc cargo golang-go ffmpeg stress-ng libglib2.0-tests libreoffice-writer libreoffice-calc libreoffice-impress
 libreoffice-gtk3 chromium"
 missing=""
 for package in $packages; do

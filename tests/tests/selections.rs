@@ -321,6 +321,53 @@ fn a_file_that_is_dropped_on_an_app_becomes_its() {
 }
 
 #[test]
+fn a_file_is_dragged_from_a_file_manager_into_an_editor() {
+    let _one = alone();
+    let place = Place::new();
+    let documents = folder(&place.rig, "Documents");
+    let file = documents.join("letter.txt");
+    note(&place.rig, &file, "Dear reader\n");
+    let _manager = Native(
+        place
+            .session
+            .launch(&place.rig, &["dbus-run-session", "thunar", documents.to_str().unwrap()])
+            .unwrap(),
+    );
+    place.session.wait_painted(&place.rig, "Thunar", 12).unwrap();
+    let _editor = Running::start_in(&place.rig, &place.session, &[], &["mousepad"]).unwrap();
+    place.session.wait_painted(&place.rig, "Untitled 1", 12).unwrap();
+    place.session.settled(&place.rig).unwrap();
+    let mut pointer = place.pointer.borrow_mut();
+    let pause = || std::thread::sleep(std::time::Duration::from_millis(25));
+    // A hand that tries until it works: the apps say nothing of how far they are.
+    let opened = wait_for("the editor to open the file", || {
+        pointer.move_to(208, 105)?;
+        pointer.button(LEFT, true)?;
+        for step in 0..60 {
+            pointer.move_to(213 + step * 12, 110 + step * 5)?;
+            pause();
+        }
+        for step in 0..20 {
+            pointer.move_to(930 + step, 410)?;
+            pause();
+        }
+        pointer.button(LEFT, false)?;
+        for _ in 0..20 {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            let windows = place.session.windows(&place.rig)?;
+            if windows.iter().any(|window| window.title.contains("letter.txt - Mousepad")) {
+                return Ok(Some(()));
+            }
+        }
+        Ok(None)
+    });
+    opened.unwrap_or_else(|error| panic!("{error}\n{}", place.log()));
+    let permissions = place.rig.postern(&["permissions", "mousepad"]).unwrap().stdout;
+    assert!(permissions.contains("Documents/letter.txt"), "{permissions}");
+    assert!(place.log().contains("mousepad may use"), "the user is told");
+}
+
+#[test]
 fn an_app_hands_out_only_files_that_it_sees() {
     let _one = alone();
     let place = Place::new();
