@@ -88,8 +88,9 @@ impl Mounts {
 
     /// Whether the app sees the host's `real` at `path`, and can change it.
     fn has(&self, path: &Path, real: &Path) -> bool {
-        let Some((found, rest)) = self.find(path) else { return false };
-        let is_same = || found.source.join(rest).canonicalize().is_ok_and(|there| there == real);
+        let Some((found, _)) = self.find(path) else { return false };
+        let there = || self.host_path(path)?.canonicalize().ok();
+        let is_same = || there().is_some_and(|there| there == real);
         found.policy == Policy::Granted && found.flags & mount::READ_ONLY == 0 && is_same()
     }
 
