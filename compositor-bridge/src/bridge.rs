@@ -15,7 +15,7 @@ use crate::surface::{Pools, Surfaces};
 use postern_channel::{DecodeError, Hello, Kind, Message, VERSION};
 use std::os::fd::OwnedFd;
 use std::time::Instant;
-use wayland_client::QueueHandle;
+use wayland_client::{Proxy, QueueHandle};
 
 /// Everything a bridge knows. Also the state that Wayland events are dispatched to.
 pub struct Bridge {
@@ -48,8 +48,14 @@ pub struct Bridge {
 impl Bridge {
     /// Says hello. What the session is like follows as the compositor tells.
     pub fn greet(&mut self) {
-        let features = self.globals.features();
-        self.app.send(&Message::Hello(Hello { version: VERSION.into(), features }, &[]));
+        let hello = Hello {
+            version: VERSION.into(),
+            features: self.globals.features(),
+            compositor: self.globals.compositor.version(),
+            seat: self.input.seat.as_ref().map_or(0, Proxy::version),
+            shell: self.globals.shell.version(),
+        };
+        self.app.send(&Message::Hello(hello, &[]));
     }
 
     fn describe_session(&mut self) {

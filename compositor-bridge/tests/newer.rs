@@ -28,6 +28,7 @@ fn a_newer_compositor_is_made_use_of() {
     let session = Newer::start();
     let mut command = session.command(example());
     let mut app = FakeApp::start_by(command.env("XDG_ACTIVATION_TOKEN", "launched"));
+    assert_eq!(app.versions, [6, 9, 7], "of compositor, seat and shell");
     let canvas = app.canvas(100, 80);
     let surface = app.number();
     let empty = Commit { role: Role::TOPLEVEL, ..Commit::empty(surface) };

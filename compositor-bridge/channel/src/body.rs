@@ -144,6 +144,13 @@ body! {
         version: u32,
         /// From the bridge: [`Feature`] bits.
         features: u32,
+        /// From the bridge: version of the compositor's wl_compositor, as far as it is made use of. With a newer one an
+        /// app would wait for what never comes, and some that take any version for their own would break.
+        compositor: u32,
+        /// The same of wl_seat.
+        seat: u32,
+        /// The same of xdg_wm_base.
+        shell: u32,
     } check |m| m.features & !Feature::ALL == 0
 }
 

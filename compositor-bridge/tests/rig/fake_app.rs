@@ -32,6 +32,8 @@ pub struct FakeApp {
     control: BufReader<UnixStream>,
     inbox: VecDeque<(Vec<u8>, Option<OwnedFd>)>,
     numbers: u32,
+    /// Versions that the bridge told of: compositor, seat, shell.
+    pub versions: [u32; 3],
 }
 
 /// A window's pixels: one pool of its own.
@@ -67,7 +69,15 @@ impl FakeApp {
         let (socket, other_end) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
         let (bridge, control) = start_bridge(session, &other_end, arguments);
-        Self { socket, other_end: Some(other_end), bridge, control, inbox: VecDeque::new(), numbers: 0 }
+        Self {
+            socket,
+            other_end: Some(other_end),
+            bridge,
+            control,
+            inbox: VecDeque::new(),
+            numbers: 0,
+            versions: [0; 3],
+        }
     }
 
     /// Starts a bridge and greets it.
@@ -82,8 +92,15 @@ impl FakeApp {
         let (socket, other_end) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
         let (bridge, control) = spawn_bridge(command, &other_end);
-        let mut app =
-            Self { socket, other_end: Some(other_end), bridge, control, inbox: VecDeque::new(), numbers: 0 };
+        let mut app = Self {
+            socket,
+            other_end: Some(other_end),
+            bridge,
+            control,
+            inbox: VecDeque::new(),
+            numbers: 0,
+            versions: [0; 3],
+        };
         app.greet();
         app
     }
@@ -95,8 +112,11 @@ impl FakeApp {
     }
 
     fn greet(&mut self) {
-        self.wait(|message| matches!(message, Message::Hello(..)).then_some(()));
-        self.send(&Message::Hello(Hello { version: VERSION.into(), features: 0 }, &[]));
+        self.versions = self.wait(|message| match message {
+            Message::Hello(hello, _) => Some([hello.compositor, hello.seat, hello.shell]),
+            _ => None,
+        });
+        self.send(&Message::Hello(Hello { version: VERSION.into(), features: 0, ..Default::default() }, &[]));
     }
 
     /// A number that was not used.

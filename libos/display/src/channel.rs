@@ -124,8 +124,11 @@ impl<P: Platform> Display<P> {
         self.forget_host();
         self.connected = true;
         self.alone = false;
-        self.send(&Message::Hello(Hello { version: u32::from(VERSION), features: 0 }, &[]), None);
-        self.set_features(hello.features);
+        self.send(
+            &Message::Hello(Hello { version: u32::from(VERSION), features: 0, ..Default::default() }, &[]),
+            None,
+        );
+        self.set_features(&hello);
         self.release_stale();
         self.end_transfers(platform);
         self.end_drags();

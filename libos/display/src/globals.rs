@@ -3,7 +3,7 @@
 use crate::client::ClientId;
 use crate::object::Kind;
 use crate::{Display, Platform};
-use postern_channel::Feature;
+use postern_channel::{Feature, Hello};
 
 /// A global: name, interface, version, the object that binding it makes, and what it needs of the compositor.
 pub struct Global {
@@ -56,6 +56,32 @@ globals! {
     26 "zwp_keyboard_shortcuts_inhibit_manager_v1" 1 ShortcutsInhibitManager INHIBIT_SHORTCUTS;
 }
 
+/// Versions of the compositor's globals whose newer versions are of no use, or break clients, without its help.
+pub struct HostVersions {
+    compositor: u32,
+    seat: u32,
+    shell: u32,
+}
+
+impl Default for HostVersions {
+    /// What every compositor has: before a bridge has said more.
+    fn default() -> Self {
+        Self { compositor: 4, seat: 5, shell: 2 }
+    }
+}
+
+impl HostVersions {
+    /// The version of a global that clients are offered.
+    fn offered(&self, global: &Global) -> u32 {
+        match global.interface {
+            "wl_compositor" => global.version.min(self.compositor),
+            "wl_seat" => global.version.min(self.seat),
+            "xdg_wm_base" => global.version.min(self.shell),
+            _ => global.version,
+        }
+    }
+}
+
 const FIRST_OUTPUT: u32 = 1000;
 
 /// The global name of an output.
@@ -75,7 +101,19 @@ impl<P: Platform> Display<P> {
     }
 
     /// A bridge said what its compositor has: globals come and go.
-    pub(crate) fn set_features(&mut self, features: u32) {
+    pub(crate) fn set_features(&mut self, hello: &Hello) {
+        let features = hello.features;
+        // What was announced stays as it was: versions of a global do not change. New clients hear the new ones.
+        let versions = &mut self.versions;
+        for (ours, theirs) in [
+            (&mut versions.compositor, hello.compositor),
+            (&mut versions.seat, hello.seat),
+            (&mut versions.shell, hello.shell),
+        ] {
+            if theirs != 0 {
+                *ours = theirs;
+            }
+        }
         let before = core::mem::replace(&mut self.features, features);
         for global in GLOBALS.iter().filter(|g| (before ^ features) & g.needs != 0) {
             if features & global.needs != 0 {
@@ -97,14 +135,15 @@ impl<P: Platform> Display<P> {
         let Some(c) = self.clients.get_mut(&client) else { return };
         for global in GLOBALS.iter().filter(|g| g.needs & !features == 0) {
             let event = c.event(registry, 0);
-            drop(event.u32(global.name).string(global.interface.as_bytes()).u32(global.version));
+            let version = self.versions.offered(global);
+            drop(event.u32(global.name).string(global.interface.as_bytes()).u32(version));
         }
         for output in outputs {
             drop(c.event(registry, 0).u32(output_name(output)).string(b"wl_output").u32(4));
         }
     }
 
-    /// What binding `name` as `interface` makes, with the highest version that is offered.
+    /// What binding `name` as `interface` makes, with the highest version that was ever offered.
     pub(crate) fn global(&self, name: u32, interface: &[u8]) -> Option<(Kind, u32)> {
         // One that is gone gives an object that says nothing: the client cannot have known.
         if let Some(output) = name.checked_sub(FIRST_OUTPUT) {

@@ -140,6 +140,7 @@ pub struct Display<P: Platform> {
     next_export: u32,
     /// What the compositor has: [`msg::Feature`] bits.
     features: u32,
+    versions: globals::HostVersions,
     connected: bool,
     /// No bridge is there and clients go on without.
     alone: bool,
@@ -185,6 +186,7 @@ impl<P: Platform> Display<P> {
             next_token: 1,
             next_export: 1,
             features: 0,
+            versions: globals::HostVersions::default(),
             connected: false,
             alone: false,
             now_ms: 0,

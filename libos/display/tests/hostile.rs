@@ -133,7 +133,10 @@ fn host_event(dice: &mut Dice, rig: &mut Rig, bridge: &Bridge) {
         }
         10 => {
             let features = dice.roll(msg::Feature::ALL + 1);
-            rig.bridge_says(&Message::Hello(msg::Hello { version: 1, features }, &[]), None);
+            rig.bridge_says(
+                &Message::Hello(msg::Hello { version: 1, features, ..Default::default() }, &[]),
+                None,
+            );
         }
         _ => {
             let transfer = 1 + dice.roll(9);

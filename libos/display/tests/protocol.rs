@@ -197,7 +197,7 @@ fn a_new_bridge_hears_everything_again() {
     let mut rig = Rig::new();
     rig.map();
     rig.commits();
-    rig.bridge_says(&Message::Hello(msg::Hello { version: 1, features: 1 }, &[]), None);
+    rig.bridge_says(&Message::Hello(msg::Hello { version: 1, features: 1, ..Default::default() }, &[]), None);
     let mut kinds = Vec::new();
     while let Some(out) = rig.display.take_channel() {
         kinds.push(Message::decode(&out.bytes).unwrap().kind());
@@ -302,6 +302,6 @@ fn gtk_3_learns_that_the_compositor_draws_frames() {
     rig.request(71, 1, &[1]);
     assert_ne!(rig.commits()[0].flags & CommitFlag::CLIENT_DECORATION, 0);
     // A bridge to a compositor that draws none.
-    rig.bridge_says(&Message::Hello(msg::Hello { version: 1, features: 0 }, &[]), None);
+    rig.bridge_says(&Message::Hello(msg::Hello { version: 1, features: 0, ..Default::default() }, &[]), None);
     assert!(rig.events().contains(&(70, 0, 1u32.to_ne_bytes().to_vec())));
 }

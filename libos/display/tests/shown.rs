@@ -321,7 +321,10 @@ fn dialogs_icons_and_what_windows_may_do() {
 fn what_the_compositor_lacks_is_not_offered() {
     let mut rig = Rig::new();
     let hello = |rig: &mut Rig, features| {
-        rig.bridge_says(&Message::Hello(msg::Hello { version: 1, features }, &[]), None);
+        rig.bridge_says(
+            &Message::Hello(msg::Hello { version: 1, features, ..Default::default() }, &[]),
+            None,
+        );
     };
     hello(&mut rig, 0);
     rig.request(1, 1, &[2]);
@@ -336,6 +339,19 @@ fn what_the_compositor_lacks_is_not_offered() {
     hello(&mut rig, Feature::BELL);
     let gone: Vec<(u16, u32)> = rig.events().iter().map(|e| (e.1, word(&e.2, 0))).collect();
     assert_eq!(gone, [(1, 15)]);
+    // Versions are the compositor's, for those who come after it was known.
+    let hello = msg::Hello { version: 1, features: 0, compositor: 5, seat: 9, shell: 3 };
+    rig.bridge_says(&Message::Hello(hello, &[]), None);
+    rig.request(1, 1, &[4]);
+    let offered: Vec<(u32, u32)> = rig
+        .events()
+        .iter()
+        .filter(|e| e.0 == 4 && e.1 == 0)
+        .map(|e| (word(&e.2, 0), word(&e.2, e.2.len() / 4 - 1)))
+        .collect();
+    for known in [(1, 5), (5, 9), (4, 3), (3, 2)] {
+        assert!(offered.contains(&known), "{known:?} is not among {offered:?}");
+    }
     // A client that had not heard of it yet is not ended.
     rig.bind(15, "zwp_text_input_manager_v3", 1, 70);
 }

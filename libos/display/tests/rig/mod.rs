@@ -207,7 +207,13 @@ impl Rig {
     }
 
     pub fn hello(&mut self) {
-        self.bridge_says(&Message::Hello(msg::Hello { version: 1, features: msg::Feature::ALL }, &[]), None);
+        self.bridge_says(
+            &Message::Hello(
+                msg::Hello { version: 1, features: msg::Feature::ALL, ..Default::default() },
+                &[],
+            ),
+            None,
+        );
     }
 
     pub fn release(&mut self, buffer: u32) {

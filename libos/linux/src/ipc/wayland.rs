@@ -273,7 +273,7 @@ fn greet(core: &mut Core) {
         return;
     }
     let mut bytes = [0; 64];
-    let hello = Message::Hello(Hello { version: u32::from(VERSION), features: 0 }, &[]);
+    let hello = Message::Hello(Hello { version: u32::from(VERSION), features: 0, ..Default::default() }, &[]);
     if let (Some(len), Some(channel)) = (hello.encode(&mut bytes), &core.channel) {
         // A full channel has something in it already.
         let _ = channel.send(&[bytes.get(..len).unwrap_or(&[])], None, false);
