@@ -103,7 +103,11 @@ fn a_compositor_that_takes_nothing_makes_no_memory_grow() {
         &session,
         &["--id", "flood", "--grant", &grant],
         // Longer than the compositor is away.
-        &["sh", "-c", &format!("sleep 1; while {program} commits_unread titles >> $HOME/results; do :; done")],
+        &[
+            "sh",
+            "-c",
+            &format!("sleep 1; while {program} commits_unread titles >> $HOME/results; do :; done"),
+        ],
     )
     .unwrap();
     let file = rig.home().join(".local/share/postern/homes/flood/results");
