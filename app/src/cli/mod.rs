@@ -53,8 +53,8 @@ enum Command {
     },
     /// Show a running app in this Wayland session: its windows leave the one where they were, if any
     ///
-    /// The session is that of WAYLAND_DISPLAY and XDG_RUNTIME_DIR. An app outlives its compositor: its windows come back
-    /// by themselves when another one listens on the same socket, and otherwise where this command is used.
+    /// The session is that of WAYLAND_DISPLAY and XDG_RUNTIME_DIR. An app outlives its compositor: its windows come
+    /// back by themselves when another one listens on the same socket, and otherwise where this command is used.
     Attach {
         /// The app's id, or one run of it as `ps` shows it
         app: String,

@@ -197,8 +197,8 @@ fn display(
             // A program for the terminal needs none.
             Err(_) if !has_windows => return Ok(None),
             Err(reason) => bail!(
-                "{id} cannot show its windows: {reason} (with --no-display it runs all the same, and postern attach {id} \
-                 shows them later)"
+                "{id} cannot show its windows: {reason} (with --no-display it runs all the same, and \
+                 postern attach {id} shows them later)"
             ),
         }
     };
