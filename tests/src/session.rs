@@ -19,6 +19,9 @@ pub const PATIENCE: Duration = Duration::from_secs(90);
 /// A running session. Ended when dropped.
 pub struct Session {
     compositor: Child,
+    /// A keyboard that is always there, as in a real session: a client that first has to notice one misses what is typed
+    /// meanwhile.
+    keyboard: Child,
     display: String,
     control: PathBuf,
     run: PathBuf,
@@ -102,8 +105,19 @@ impl Session {
             Ok(pointer.map(|pointer| (control, display, pointer)))
         });
         let (control, display, pointer) = found?;
+        let keyboard = rig
+            .command("wtype")
+            .env("WAYLAND_DISPLAY", &display)
+            .env("XDG_RUNTIME_DIR", &run)
+            // Sleeps longer than any test; the key gives it a keymap.
+            .args(["-s", "1000000", "-s", "1000000", "-s", "1000000", "a"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
         Ok(Self {
             compositor,
+            keyboard,
             display,
             control: run.join(control),
             run,
@@ -367,7 +381,9 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.keep_last_sight();
-        let _ = self.compositor.kill();
-        let _ = self.compositor.wait();
+        for child in [&mut self.keyboard, &mut self.compositor] {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }

@@ -109,10 +109,16 @@ fn gtk4_demo() {
 fn type_and_save(rig: &Rig, session: &Session) -> Picture {
     let before = session.settled(rig).unwrap();
     session.type_text(rig, "typed by hand").unwrap();
-    wait_change(rig, session, &before, 50);
+    let path = rig.dir.join("run/typed.png");
+    wait_for("the text", || {
+        let first_line = [0, 30, 640, 30];
+        Ok((session.screenshot(rig, &path)?.difference(&before, first_line) > 100).then_some(()))
+    })
+    .unwrap();
     let typed = session.settled(rig).unwrap();
     session.click(16, 12).unwrap();
-    let menu = wait_change(rig, session, &typed, 5000);
+    wait_change(rig, session, &typed, 5000);
+    let menu = session.settled(rig).unwrap();
     session.click(45, 170).unwrap();
     wait_change(rig, session, &menu, 5000)
 }
