@@ -5,20 +5,18 @@
 
 use crate::surface::{Role, Surface, union};
 use crate::{Display, Platform};
-use postern_channel::CommitFlag;
+use postern_channel::{Commit, CommitFlag};
 
 /// Commits between two frames of the host that do not wait.
 const AT_ONCE: u8 = 2;
 
-/// What the bridge was told of a surface's contents.
+/// What the bridge was told of a surface.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Pace {
     /// Commits sent since the host's last frame.
     since_frame: u8,
-    /// The attachment in the last commit that was sent, 0 = none.
-    told: u32,
-    /// The serial that was acknowledged in it.
-    told_acked: u32,
+    /// The state of the surface in the last commit that was sent.
+    told: Commit,
     /// Since when a commit waits.
     held: Option<u32>,
     /// Damage of commits that did not go out.
@@ -28,7 +26,8 @@ pub struct Pace {
 impl Pace {
     /// Whether the bridge has heard of the attachment that it was shown last.
     pub fn is_told(&self, attachment: u32) -> bool {
-        self.told == attachment
+        let has_buffer = self.told.flags & CommitFlag::BUFFER != 0;
+        attachment == if has_buffer { self.told.buffer } else { 0 }
     }
 
     /// Milliseconds since a commit began to wait; `None` = none waits.
@@ -39,7 +38,7 @@ impl Pace {
 
 impl Surface {
     /// A commit goes out: completes it with what the ones that did not go out said.
-    pub fn set_out(&mut self, commit: &mut postern_channel::Commit) {
+    pub fn set_out(&mut self, commit: &mut Commit) {
         let pace = &mut self.pace;
         commit.damage = union(pace.damage, commit.damage).unwrap_or_default();
         let has_buffer = commit.flags & CommitFlag::BUFFER != 0;
@@ -49,25 +48,33 @@ impl Surface {
         }
         *pace = Pace {
             since_frame: pace.since_frame.saturating_add(u8::from(has_buffer)),
-            told: if has_buffer { commit.buffer } else { 0 },
-            told_acked: commit.acked,
+            told: self.sent,
             held: None,
             damage: None,
         };
     }
 
-    /// Whether a commit has to wait for the host's next frame. Only contents do, of a window that is nothing else.
+    /// Whether a commit has to wait for the host's next frame. Only new contents do, of a window without subsurfaces: one
+    /// that says anything else goes at once.
     fn must_wait(&self) -> bool {
-        let commit = &self.sent;
+        let (commit, told) = (&self.sent, &self.pace.told);
+        let with_new_contents = Commit {
+            buffer: commit.buffer,
+            pool: commit.pool,
+            offset: commit.offset,
+            damage: commit.damage,
+            flags: told.flags & !CommitFlag::FRAME | commit.flags & CommitFlag::FRAME,
+            ..*told
+        };
         self.role == Role::Toplevel
             && self.announced
             && self.children.is_empty()
             && self.pace.since_frame >= AT_ONCE
-            && self.pace.told != 0
-            && self.pace.told_acked == commit.acked
+            && commit.buffer != told.buffer
             && commit.feedback == 0
-            && commit.flags & CommitFlag::MINIMIZE == 0
-            && commit.flags & CommitFlag::BUFFER != 0
+            && commit.flags & (CommitFlag::BUFFER | CommitFlag::MINIMIZE | CommitFlag::SINGLE_PIXEL)
+                == CommitFlag::BUFFER
+            && *commit == with_new_contents
     }
 }
 

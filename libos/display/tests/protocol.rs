@@ -86,8 +86,11 @@ fn a_sync_does_not_wait_for_ever() {
 fn a_sync_waits_for_replaced_buffers() {
     let mut rig = Rig::new();
     rig.map();
-    let mut attached = vec![rig.commits().pop().unwrap().buffer];
+    let first = rig.commits().pop().unwrap();
+    let mut attached = vec![first.buffer];
     for buffer in [22, 23] {
+        let frame = msg::Frame { surface: first.surface, ..Default::default() };
+        rig.bridge_says(&Message::Frame(frame, &[]), None);
         rig.request(20, 0, &[buffer, 0, 64, 64, 256, 1]);
         rig.attach(10, buffer);
         rig.commit(10);
