@@ -116,9 +116,10 @@ int main(void) {
     struct itimerval each = {{0, 20000}, {0, 20000}};
     setitimer(ITIMER_VIRTUAL, &each, NULL);
     setitimer(ITIMER_PROF, &each, NULL);
-    burn(0.3, 0);
+    /* Where others take the processor often, ticks are missed, natively too: some more chances. */
+    for (int i = 0; i < 5 && (virtual <= 5 || profile <= 5); i++) burn(0.3, 0);
     int in_program[2] = {virtual, profile};
-    burn(0.3, 1);
+    for (int i = 0; i < 5 && profile - in_program[1] <= 5; i++) burn(0.3, 1);
     printf("timers in the program: %d %d\n", in_program[0] > 5, in_program[1] > 5);
     int more[2] = {virtual - in_program[0], profile - in_program[1]};
     printf("timers in the kernel: %d\n", more[1] > 5 && more[0] < more[1]);
