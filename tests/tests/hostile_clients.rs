@@ -71,7 +71,8 @@ fn hostile_clients_harm_nobody_else() {
 
     // Everybody else is there: the same bridge, the neighbour's window, the other app, the compositor.
     for (pid, field) in pids.into_iter().zip(["pid", "bridge_pid"]) {
-        assert!(alive(pid) && app.pid_of(field).unwrap() == pid, "{field} is another");
+        let reports = || rig.postern(&["reports", "--json"]).unwrap().stdout;
+        assert!(alive(pid) && app.pid_of(field).unwrap() == pid, "{field} is another: {}", reports());
         println!("{field}: {} KiB at most", kib(pid, "VmHWM:"));
         assert!(kib(pid, "VmHWM:") < MOST, "{field} grew to {} KiB", kib(pid, "VmHWM:"));
     }

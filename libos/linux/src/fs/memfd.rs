@@ -43,6 +43,8 @@ struct State {
     /// Bytes of the host's file. More than `size` after it was cut short while it was a pool of pixels outside: the
     /// bridge seals those against shrinking. What is beyond `size` is zero.
     reserved: u64,
+    /// It is a pool of pixels, and the bridge may already count on its size.
+    is_pool: bool,
     seals: u32,
     mode: u32,
     owner: [u32; 2],
@@ -71,11 +73,14 @@ fn mount() -> Arc<Mount> {
     MOUNT.get().cloned().unwrap_or_else(|| Mount::new("tmpfs", false, Cache::Never))
 }
 
-/// The handle and size of an open memory file, for the display server.
+/// The handle and size of an open memory file, for the display server: a pool from now on, which never becomes smaller on
+/// the host.
 #[must_use]
-pub fn handle(file: &OpenFile) -> Option<(Arc<Handle>, u64)> {
+pub fn pool(file: &OpenFile) -> Option<(Arc<Handle>, u64)> {
     let memory = file.ops.as_any().downcast_ref::<MemoryFile>()?;
-    Some((memory.handle.clone(), memory.state.lock().size))
+    let mut state = memory.state.lock();
+    state.is_pool = true;
+    Some((memory.handle.clone(), state.size))
 }
 
 impl MemoryFile {
@@ -112,7 +117,12 @@ impl MemoryFile {
     fn set_length(&self, state: &mut State, len: u64) -> Result<()> {
         const ZERO: u32 = PUNCH_HOLE | KEEP_SIZE;
         if len >= state.reserved || len < state.size {
-            match self.handle.resize(len) {
+            let resized = if len < state.reserved && state.is_pool {
+                Err(Errno::EPERM)
+            } else {
+                self.handle.resize(len)
+            };
+            match resized {
                 Ok(()) => state.reserved = len,
                 Err(Errno::EPERM) if len < state.reserved => {
                     self.handle.allocate(ZERO, len, state.reserved - len)?;
@@ -366,6 +376,7 @@ pub fn memfd_create(call: &mut Call<'_>) -> Result<u64> {
         state: Mutex::new(State {
             size: 0,
             reserved: 0,
+            is_pool: false,
             seals: if !sealable {
                 seal::SEAL
             } else if no_exec {

@@ -57,7 +57,7 @@ impl Platform for Lent {
     type Handle = Arc<Handle>;
 
     fn pool_memory(&mut self, file: &Self::File) -> Option<(Self::Handle, u64)> {
-        memfd::handle(file)
+        memfd::pool(file)
     }
 
     fn copied_memory(
