@@ -219,13 +219,16 @@ fn what_is_copied_crosses_only_as_permitted() {
     pasting.wait().unwrap();
     // The copying itself is done by a child of it, which ends when it can write nowhere.
     drop(pasting.stdout.take());
-    // Its pipe takes a little even so.
-    for _ in 0..limit::WINDOW {
+    // Its pipe and that child take a little even so.
+    let is_stopped = (0..limit::WINDOW * 8).any(|_| {
         app.send(&Message::Data(Data { transfer, state: DataState::MORE }, &picture[..limit::PIECE]));
-    }
-    app.wait(|m| {
-        matches!(m, Message::Data(d, _) if (d.transfer, d.state) == (transfer, DataState::STOP)).then_some(())
+        let answer = |m: &Message<'_>| match m {
+            Message::Data(d, _) if d.transfer == transfer => Some(d.state),
+            _ => None,
+        };
+        app.wait(|m| answer(m)) == DataState::STOP
     });
+    assert!(is_stopped);
 
     // What somebody else copies takes the app's place, and the app hears of it.
     copy(&session, &["-t", "text/plain"], b"later");
