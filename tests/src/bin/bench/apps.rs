@@ -19,7 +19,7 @@ const APPS: &[(&str, &[&str], &str)] = &[
     ("gtk3-demo", &["gtk3-demo"], "Application Class"),
     ("mousepad", &["mousepad"], "Mousepad"),
     ("gtk4-demo", &["gtk4-demo"], "GTK Demo"),
-    ("featherpad", &["featherpad"], "FeatherPad"),
+    ("featherpad", &["featherpad"], "Untitled"),
 ];
 
 fn is_installed(program: &str) -> bool {
