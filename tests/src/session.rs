@@ -132,6 +132,12 @@ impl Session {
         &self.display
     }
 
+    /// The path of that socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.run.join(&self.display)
+    }
+
     /// The process id of the compositor.
     #[must_use]
     pub fn compositor(&self) -> u32 {

@@ -1,5 +1,6 @@
 //! Apps: from the start to the painted window, and their memory.
 
+use crate::screen::Screen;
 use crate::ways::{Way, median};
 use postern_tests::processes::{pss_of, tree};
 use postern_tests::session::wait_for;
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 
 /// Rounds of which the median is taken.
 const ROUNDS: usize = 5;
-/// Colours of a window that has painted.
+/// A screen of more colours has a window that has painted.
 const COLOURS: usize = 12;
 
 /// What an app needs to be measured: its name, command and a part of its window's title.
@@ -28,9 +29,10 @@ fn is_installed(program: &str) -> bool {
 
 /// Seconds to the painted window, and KiB of proportional memory a moment later.
 fn app_once(rig: &Rig, session: &Session, way: Way, argv: &[&str], title: &str) -> io::Result<(f64, f64)> {
+    let mut screen = Screen::connect(&session.socket())?;
     let start = Instant::now();
-    let measure = |root: u32| -> io::Result<(f64, f64)> {
-        session.wait_painted(rig, title, COLOURS)?;
+    let mut measure = |root: u32| -> io::Result<(f64, f64)> {
+        screen.wait_colours(COLOURS)?;
         let seconds = start.elapsed().as_secs_f64();
         // Memory once it rests.
         std::thread::sleep(Duration::from_secs(3));
@@ -56,13 +58,15 @@ fn app_once(rig: &Rig, session: &Session, way: Way, argv: &[&str], title: &str) 
     result
 }
 
-/// Prints the table.
-pub fn table(rig: &Rig) -> io::Result<()> {
+/// Prints the table, of all apps or of one.
+pub fn table(rig: &Rig, only: Option<&str>) -> io::Result<()> {
     let session = Session::start(rig)?;
     println!(
         "\n| app | painted window, native | Postern | ÷ | memory (PSS), native | Postern | more |\n|---|---:|---:|---:|---:|---:|---:|"
     );
-    for (name, argv, title) in APPS.iter().filter(|app| is_installed(app.0)) {
+    for (name, argv, title) in
+        APPS.iter().filter(|app| is_installed(app.0) && only.is_none_or(|o| o == app.0))
+    {
         let (mut native, mut postern) = (Vec::new(), Vec::new());
         // The first round warms the page cache and the apps' own caches, and is not counted.
         for round in 0..=ROUNDS {

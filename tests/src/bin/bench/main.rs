@@ -1,10 +1,12 @@
 //! `make bench`: what things cost natively, under bubblewrap and under Postern, measured in one run. Prints Markdown.
-//! With an argument only one table: `small`, `programs`, `apps` or `display`.
+//! With an argument only one table: `small`, `programs`, `apps` or `display`; with the name of an app after `apps` only
+//! that app.
 #![forbid(unsafe_code)]
 
 mod apps;
 mod display;
 mod programs;
+mod screen;
 mod small;
 mod ways;
 
@@ -22,7 +24,7 @@ fn main() -> ExitCode {
             programs::table(&rig)?;
         }
         if wanted("apps") {
-            apps::table(&rig)?;
+            apps::table(&rig, std::env::args().nth(2).as_deref())?;
         }
         if wanted("display") {
             display::table(&rig)?;
