@@ -25,10 +25,10 @@ impl Answer {
         Self { values, ..Self::default() }
     }
 
-    /// Whether a record with this name still fits into the payload.
+    /// Whether a record with a name and a target of `len` bytes together still fits into the payload.
     #[must_use]
-    pub fn has_room(&self, name: &[u8]) -> bool {
-        self.payload.len().saturating_add(record_len(name.len())) <= MAX_PAYLOAD
+    pub fn has_room(&self, len: usize) -> bool {
+        self.payload.len().saturating_add(record_len(len)) <= MAX_PAYLOAD
     }
 
     /// Appends a record.
@@ -36,12 +36,27 @@ impl Answer {
     /// # Errors
     /// `ENAMETOOLONG` if the payload would be longer than a message.
     pub fn push_record(&mut self, attributes: Attributes, name: &[u8]) -> Result<(), Errno> {
-        if !self.has_room(name) {
+        self.push_link_record(attributes, name, b"")
+    }
+
+    /// Appends a record with the target of a symbolic link.
+    ///
+    /// # Errors
+    /// As [`Answer::push_record`].
+    pub fn push_link_record(
+        &mut self,
+        attributes: Attributes,
+        name: &[u8],
+        target: &[u8],
+    ) -> Result<(), Errno> {
+        if !self.has_room(name.len().saturating_add(target.len())) {
             return Err(Errno::ENAMETOOLONG);
         }
-        let name_len = u32::try_from(name.len()).map_err(|_| Errno::ENAMETOOLONG)?;
-        self.payload.extend_from_slice(Record { attributes, name_len, reserved: 0 }.as_bytes());
+        let len = |bytes: &[u8]| u32::try_from(bytes.len()).map_err(|_| Errno::ENAMETOOLONG);
+        let record = Record { attributes, name_len: len(name)?, target_len: len(target)? };
+        self.payload.extend_from_slice(record.as_bytes());
         self.payload.extend_from_slice(name);
+        self.payload.extend_from_slice(target);
         self.payload.resize(self.payload.len().next_multiple_of(8), 0);
         Ok(())
     }

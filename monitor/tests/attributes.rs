@@ -130,7 +130,7 @@ fn an_unnamed_file_can_get_a_name_once() {
     let answer = make(&s, 0).expect("made");
     let [_, has_handle, created, number] = answer.values;
     assert_eq!((answer.error, has_handle, created), (None, 1, 1));
-    let (record, _, rest) = split_record(&answer.payload).expect("a record");
+    let (record, rest) = split_record(&answer.payload).expect("a record");
     assert!(rest.is_empty() && record.attributes.nlink == 0 && record.attributes.mode & 0o777 == 0o640);
     nix::unistd::write(answer.handle.as_ref().expect("a handle"), b"content").expect("writes");
     let id = unnamed(1, number);

@@ -62,8 +62,8 @@ impl Drop for Scratch {
 fn records(answer: &Answer) -> Vec<(String, u32)> {
     let mut rest = &answer.payload[..];
     let mut out = Vec::new();
-    while let Some((record, name, after)) = split_record(rest) {
-        out.push((String::from_utf8_lossy(name).into_owned(), record.attributes.mode));
+    while let Some((record, after)) = split_record(rest) {
+        out.push((String::from_utf8_lossy(record.name).into_owned(), record.attributes.mode));
         rest = after;
     }
     assert!(rest.is_empty(), "the payload is whole records");
@@ -373,4 +373,29 @@ fn changes_arrive_on_the_host() {
     );
     let facts = s.mounts.file_system(&[1, 0, 0, 0, 0, 0]).expect("facts");
     assert!(facts.values[0] > 0 && facts.values[1] > 0);
+}
+
+#[test]
+fn a_listing_tells_where_links_lead() {
+    let s = Scratch::new("targets", Policy::Granted);
+    s.write("file", "x", 0o644);
+    fs::create_dir(s.path.join("links")).expect("made");
+    for number in 0..200 {
+        std::os::unix::fs::symlink("../file", s.path.join(format!("links/{number}"))).expect("made");
+    }
+    let answer = s.mounts.enumerate(&[1, 0, 0, 0, 0, 0], b"links").expect("listed");
+    let (mut rest, mut told, mut untold) = (&answer.payload[..], 0, 0);
+    while let Some((record, after)) = split_record(rest) {
+        match record.target {
+            b"../file" => told += 1,
+            target => {
+                assert!(target.is_empty());
+                untold += 1;
+            }
+        }
+        assert!(record.name.iter().all(u8::is_ascii_digit));
+        rest = after;
+    }
+    // Of a directory with more links than that each is asked for.
+    assert_eq!((told, untold), (128, 72));
 }

@@ -62,7 +62,8 @@ pub struct Attributes {
 }
 
 /// One record in the payload of an `Open` reply or an `Enumerate` reply: attributes, then `name_len` bytes of name
-/// (`Enumerate`: the entry's name; `Open`: the target of a symbolic link, else empty), padded to 8 bytes.
+/// (`Enumerate`: the entry's name; `Open`: the target of a symbolic link, else empty) and `target_len` bytes of target
+/// (`Enumerate`: that of a symbolic link, or nothing if it was not read; `Open`: nothing), padded to 8 bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Record {
@@ -70,23 +71,35 @@ pub struct Record {
     pub attributes: Attributes,
     /// Bytes of name that follow.
     pub name_len: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Bytes of target that follow the name.
+    pub target_len: u32,
 }
 
-/// Splits the first record off `payload`: the record, its name, and the rest. `None` if it is malformed or empty.
+/// A record with what follows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Named<'a> {
+    /// Attributes of the file.
+    pub attributes: Attributes,
+    /// The name; see [`Record`].
+    pub name: &'a [u8],
+    /// The target.
+    pub target: &'a [u8],
+}
+
+/// Splits the first record off `payload`. `None` if it is malformed or empty.
 #[must_use]
-pub fn split_record(payload: &[u8]) -> Option<(Record, &[u8], &[u8])> {
+pub fn split_record(payload: &[u8]) -> Option<(Named<'_>, &[u8])> {
     let (record, rest) = Record::read_from_prefix(payload).ok()?;
-    let len = usize::try_from(record.name_len).ok()?;
+    let name_len = usize::try_from(record.name_len).ok()?;
+    let len = name_len.checked_add(usize::try_from(record.target_len).ok()?)?;
     let padded = len.checked_add(7)? & !7;
-    let name = rest.get(..len)?;
+    let (name, target) = rest.get(..len)?.split_at_checked(name_len)?;
     let rest = rest.get(padded..)?;
-    Some((record, name, rest))
+    Some((Named { attributes: record.attributes, name, target }, rest))
 }
 
-/// Bytes that a record with a name of `name_len` bytes takes.
+/// Bytes that a record with a name and a target of `len` bytes together takes.
 #[must_use]
-pub const fn record_len(name_len: usize) -> usize {
-    size_of::<Record>() + ((name_len + 7) & !7)
+pub const fn record_len(len: usize) -> usize {
+    size_of::<Record>() + ((len + 7) & !7)
 }

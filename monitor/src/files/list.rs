@@ -1,14 +1,19 @@
 //! The `Enumerate` downcall.
 
 use super::mounts::Mounts;
+use super::walk::kind;
 use crate::answer::Answer;
 use crate::sys::directory;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag};
+use nix::fcntl::{AtFlags, OFlag, readlinkat};
 use nix::sys::stat::{SFlag, fstatat};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::AsFd as _;
 use std::os::unix::ffi::OsStrExt as _;
+
+/// Targets of symbolic links that are read for one answer: directories of configuration are mostly links, and each is
+/// asked for otherwise; of a directory of libraries few are.
+const TARGETS: usize = 128;
 
 impl Mounts {
     /// Answers `Enumerate`; see [`postern_abi::calls::Downcall::Enumerate`].
@@ -33,6 +38,7 @@ impl Mounts {
         let mut answer = Answer::default();
         let mut place = cookie;
         let mut buffer = vec![0; 32 * 1024];
+        let mut targets = TARGETS;
         loop {
             let got = directory::read(directory.as_fd(), &mut buffer)?;
             if got == 0 {
@@ -40,7 +46,7 @@ impl Mounts {
                 return Ok(answer);
             }
             for entry in directory::entries(buffer.get(..got).unwrap_or(&[])) {
-                if !answer.has_room(entry.name) {
+                if !answer.has_room(entry.name.len()) {
                     answer.values = [place, 0, slot, count];
                     return Ok(answer);
                 }
@@ -51,9 +57,18 @@ impl Mounts {
                 let name = OsStr::from_bytes(entry.name);
                 // An entry that went away meanwhile is left out.
                 let Ok(stat) = fstatat(&directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) else { continue };
-                if !self.is_hidden(stat.st_dev, stat.st_ino) {
-                    answer.push_record(self.attributes(mount, &stat), entry.name)?;
+                if self.is_hidden(stat.st_dev, stat.st_ino) {
+                    continue;
                 }
+                let mut target = OsString::new();
+                if kind(&stat) == SFlag::S_IFLNK && targets > 0 {
+                    targets -= 1;
+                    target = readlinkat(&directory, name).unwrap_or_default();
+                }
+                // Without room the target is asked for like any other.
+                let has_room = answer.has_room(entry.name.len() + target.len());
+                let target = if has_room { target.as_bytes() } else { b"" };
+                answer.push_link_record(self.attributes(mount, &stat), entry.name, target)?;
             }
         }
     }

@@ -8,6 +8,7 @@ mod list;
 mod mounts;
 mod open;
 mod outside;
+mod recent;
 mod unnamed;
 mod walk;
 mod watch;

@@ -2,6 +2,7 @@
 
 use super::late::Late;
 use super::outside::Outside;
+use super::recent::Recent;
 use super::unnamed::Unnamed;
 use super::walk::Node;
 use super::watch::{Watch, Watches};
@@ -113,6 +114,7 @@ pub struct Mounts {
     watches: Option<Arc<Watches>>,
     pub(super) outside: Option<Arc<Outside>>,
     pub(super) unnamed: Unnamed,
+    pub(super) recent: Recent,
 }
 
 impl Mounts {
@@ -212,7 +214,7 @@ impl Mounts {
         self.links.push((path.to_owned(), target.to_owned()));
     }
 
-    pub(super) fn get(&self, id: u64) -> Result<&Mount, Errno> {
+    pub(crate) fn get(&self, id: u64) -> Result<&Mount, Errno> {
         self.all().find(|mount| u64::from(mount.id) == id).ok_or(Errno::EINVAL)
     }
 

@@ -9,6 +9,7 @@ use nix::sys::stat::{Mode, SFlag};
 use postern_abi::calls::{open, split_unnamed};
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 /// Permission bits that a new file may have: no set-user-id or set-group-id file is made on the host.
 pub(super) const MODE_BITS: u64 = 0o1777;
@@ -19,9 +20,11 @@ pub(super) fn mode(bits: u64) -> Mode {
 
 /// How far a walk came.
 struct Walked {
-    node: Node,
+    node: Arc<Node>,
+    /// Its target, if it is a link.
+    target: Vec<u8>,
     /// The directory that `node` is in, unless that is the root of the mount.
-    parent: Option<Node>,
+    parent: Option<Arc<Node>>,
     resolved: usize,
 }
 
@@ -54,7 +57,7 @@ impl Mounts {
         path: &[u8],
         names: &[&OsStr],
     ) -> Result<(), Errno> {
-        let walked = self.walk_recording(answer, mount, flags, names)?;
+        let walked = self.walk_recording(answer, mount, flags, path, names)?;
         let mut node = walked.node;
         let mut resolved = walked.resolved;
         let creates = flags & open::CREATE != 0;
@@ -65,7 +68,7 @@ impl Mounts {
             }
             [] if node.is(SFlag::S_IFLNK) && flags & open::NEIGHBOUR != 0 => {
                 let handle = match &walked.parent {
-                    Some(parent) => self.open_neighbour(answer, mount, flags, path, parent, &node),
+                    Some(parent) => self.open_neighbour(answer, mount, flags, path, parent, &walked.target),
                     None => None,
                 };
                 answer.values[0] = Self::count(resolved);
@@ -89,11 +92,11 @@ impl Mounts {
                     }
                     // Somebody else made it in between; a caller that minds asks with EXCLUSIVE.
                     Err(Errno::EEXIST) if flags & open::EXCLUSIVE == 0 => {
-                        node = self.child(mount, &node, name)?;
+                        node = Arc::new(self.child(mount, &node, name)?);
                         let target = node.link_target()?;
                         answer.push_record(self.attributes(mount, &node.stat), &target)?;
                         resolved += 1;
-                        self.open_existing(answer, mount, &mut node, flags, path)?
+                        self.open_existing(answer, mount, &node, flags, path)?
                     }
                     Err(error) => return Err(error),
                 }
@@ -101,7 +104,7 @@ impl Mounts {
             [_, ..] => None,
             [] if creates && flags & open::EXCLUSIVE != 0 => return Err(Errno::EEXIST),
             [] => {
-                let handle = self.open_existing(answer, mount, &mut node, flags, path)?;
+                let handle = self.open_existing(answer, mount, &node, flags, path)?;
                 if flags & open::WATCH != 0 {
                     answer.values[3] = self.watch_outside(mount, &node, path);
                 }
@@ -129,24 +132,27 @@ impl Mounts {
         answer: &mut Answer,
         mount: &Mount,
         flags: u64,
+        path: &[u8],
         names: &[&OsStr],
     ) -> Result<Walked, Errno> {
-        let mut node = self.root(mount)?;
-        let mut parent = None;
-        if names.is_empty() {
+        let recent = if flags & open::LAST_ONLY != 0 { self.recent.parent(mount, path) } else { None };
+        let mut resolved = if recent.is_some() { names.len().saturating_sub(1) } else { 0 };
+        let mut node = match recent {
+            Some(parent) => parent,
+            None => Arc::new(self.root(mount)?),
+        };
+        if resolved > 0 || names.is_empty() {
             answer.push_record(self.attributes(mount, &node.stat), b"")?;
         }
-        let mut resolved = 0;
-        for name in names {
+        answer.values[0] = Self::count(resolved);
+        let (mut parent, mut target) = (None, Vec::new());
+        for name in names.get(resolved..).unwrap_or(&[]) {
             let next = match self.child(mount, &node, name) {
                 Err(Errno::ENOENT) => break,
-                Err(error) => {
-                    answer.values[0] = Self::count(resolved);
-                    return Err(error);
-                }
-                Ok(next) => next,
+                Err(error) => return Err(error),
+                Ok(next) => Arc::new(next),
             };
-            let target = next.link_target()?;
+            target = next.link_target()?;
             if flags & open::LAST_ONLY != 0 {
                 answer.payload.clear();
             }
@@ -158,10 +164,15 @@ impl Mounts {
                 break;
             }
         }
-        Ok(Walked { node, parent, resolved })
+        if resolved == names.len()
+            && let Some(parent) = &parent
+        {
+            self.recent.note(mount, path, parent);
+        }
+        Ok(Walked { node, target, parent, resolved })
     }
 
-    /// Adds the record of the name that `link`, at `path` and in `parent`, leads to, if that is another name of `parent`.
+    /// Adds the record of the name that a link at `path`, in `parent`, leads to, if that is another name of `parent`.
     /// What is wrong with that one will be told when it is asked for itself.
     fn open_neighbour(
         &self,
@@ -170,16 +181,14 @@ impl Mounts {
         flags: u64,
         path: &[u8],
         parent: &Node,
-        link: &Node,
+        target: &[u8],
     ) -> Option<OwnedFd> {
-        let target = link.link_target().ok()?;
-        let &[name] = &components(&target).ok()?[..] else { return None };
-        let mut node = self.child(mount, parent, name).ok()?;
+        let &[name] = &components(target).ok()?[..] else { return None };
+        let node = self.child(mount, parent, name).ok()?;
         let beside =
             path.iter().rposition(|byte| *byte == b'/').and_then(|at| path.get(..=at)).unwrap_or(&[]);
-        let handle = self
-            .open_existing(answer, mount, &mut node, flags & open::READ, &[beside, &target].concat())
-            .ok()?;
+        let handle =
+            self.open_existing(answer, mount, &node, flags & open::READ, &[beside, target].concat()).ok()?;
         answer.push_record(self.attributes(mount, &node.stat), &node.link_target().ok()?).ok()?;
         answer.values[2] = 2;
         handle
@@ -205,7 +214,7 @@ impl Mounts {
         &self,
         answer: &mut Answer,
         mount: &Mount,
-        node: &mut Node,
+        node: &Node,
         flags: u64,
         path: &[u8],
     ) -> Result<Option<OwnedFd>, Errno> {
@@ -234,8 +243,8 @@ impl Mounts {
             // The record of the last component is the last in the payload and has no name after it.
             let record = postern_abi::message::record_len(0);
             answer.payload.truncate(answer.payload.len().saturating_sub(record));
-            node.stat = nix::sys::stat::fstat(&handle)?;
-            answer.push_record(self.attributes(mount, &node.stat), b"")?;
+            let stat = nix::sys::stat::fstat(&handle)?;
+            answer.push_record(self.attributes(mount, &stat), b"")?;
         }
         Ok(Some(handle))
     }

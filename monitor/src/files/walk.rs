@@ -38,7 +38,7 @@ impl Node {
     }
 
     pub fn kind(&self) -> SFlag {
-        SFlag::from_bits_truncate(self.stat.st_mode & SFlag::S_IFMT.bits())
+        kind(&self.stat)
     }
 
     pub fn is(&self, kind: SFlag) -> bool {
@@ -63,6 +63,11 @@ impl Node {
         let target = nix::fcntl::readlinkat(self.fd(), "")?;
         Ok(target.as_bytes().to_vec())
     }
+}
+
+/// What kind of file has these attributes.
+pub(super) fn kind(stat: &FileStat) -> SFlag {
+    SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits())
 }
 
 /// Splits a path of the ABI into its components.
@@ -156,10 +161,7 @@ impl Mounts {
         let number = |n: i64| u64::try_from(n).unwrap_or(0);
         let map = |id: u32, (from, to): (u32, u32)| if id == from { to } else { id };
         let [user, group] = self.owner;
-        let device = matches!(
-            SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()),
-            SFlag::S_IFCHR | SFlag::S_IFBLK
-        );
+        let device = matches!(kind(stat), SFlag::S_IFCHR | SFlag::S_IFBLK);
         Attributes {
             ino: inode(mount, stat),
             size: number(stat.st_size),

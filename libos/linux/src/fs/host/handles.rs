@@ -108,6 +108,10 @@ impl HostInode {
             let (attributes, handle) = self.mount.resolve_last(&path, open::READ)?;
             self.check_same(dentry, attributes.ino)?;
             self.keep_read_handle(handle.ok_or(Errno::ENFILE)?);
+            let parent = dentry.parent();
+            if let Some(parent) = parent.as_ref().and_then(|parent| parent.inode.downcast::<Self>()) {
+                parent.opened.fetch_add(1, Ordering::Relaxed);
+            }
             return Ok(());
         }
         // Reading, too, where that is allowed: one handle then serves all.

@@ -50,6 +50,8 @@ pub struct HostInode {
     pub(super) watch: Mutex<Option<Watch>>,
     /// Names that the monitor was asked for one by one since it was listed.
     pub(super) misses: AtomicU32,
+    /// Files in it that were opened by a message of their own after they had been looked up.
+    pub(super) opened: AtomicU32,
     /// A name it was found by.
     pub(super) alias: Mutex<Weak<Dentry>>,
     pub(super) handles: Mutex<Handles>,
@@ -86,6 +88,7 @@ impl HostInode {
             listing: Mutex::new(None),
             watch: Mutex::new(None),
             misses: AtomicU32::new(0),
+            opened: AtomicU32::new(0),
             alias: Mutex::new(Weak::new()),
             handles: Mutex::new(Handles::default()),
             opens: AtomicU32::new(0),
@@ -362,7 +365,7 @@ impl Inode for HostInode {
         let args = [address.id, bits, u64::from(change.mode.unwrap_or(0)), change.size.unwrap_or(0), 0, 0];
         let answer = gate::call(Downcall::SetAttributes, args, &[&head, &address.path])?;
         match split_record(&answer.payload) {
-            Some((record, _, _)) if record.attributes.ino == self.ino => self.refresh(&record.attributes),
+            Some((record, _)) if record.attributes.ino == self.ino => self.refresh(&record.attributes),
             _ => self.change_nameless(change),
         }
         Ok(())

@@ -2,7 +2,7 @@
 //! Walking large trees then costs neither a message nor an inode for every name.
 
 use alloc::vec::Vec;
-use postern_abi::message::{Attributes, split_record};
+use postern_abi::message::{Named, split_record};
 
 /// The names of a directory with their attributes.
 pub(super) struct Listing {
@@ -17,7 +17,7 @@ impl Listing {
     pub fn new(records: Vec<u8>) -> Self {
         let mut order = Vec::new();
         let mut at = 0;
-        while let Some((_, _, rest)) = records.get(at..).and_then(split_record) {
+        while let Some((_, rest)) = records.get(at..).and_then(split_record) {
             // A directory of 4 GiB would not fit into the heap before.
             let Ok(start) = u32::try_from(at) else { break };
             order.push(start);
@@ -31,13 +31,13 @@ impl Listing {
         listing
     }
 
-    fn record(&self, start: u32) -> Option<(Attributes, &[u8])> {
+    fn record(&self, start: u32) -> Option<Named<'_>> {
         let records = self.records.get(usize::try_from(start).ok()?..)?;
-        split_record(records).map(|(record, name, _)| (record.attributes, name))
+        split_record(records).map(|(record, _)| record)
     }
 
     fn name(&self, start: u32) -> &[u8] {
-        self.record(start).map_or(&[], |(_, name)| name)
+        self.record(start).map_or(&[], |record| record.name)
     }
 
     /// How many names there are.
@@ -45,14 +45,14 @@ impl Listing {
         self.order.len()
     }
 
-    /// The attributes of `name`, if it is there.
-    pub fn find(&self, name: &[u8]) -> Option<Attributes> {
+    /// The record of `name`, if it is there.
+    pub fn find(&self, name: &[u8]) -> Option<Named<'_>> {
         let at = self.order.binary_search_by(|start| self.name(*start).cmp(name)).ok()?;
-        self.order.get(at).and_then(|start| self.record(*start)).map(|(attributes, _)| attributes)
+        self.order.get(at).and_then(|start| self.record(*start))
     }
 
     /// All names, in order.
-    pub fn iter(&self) -> impl Iterator<Item = (Attributes, &[u8])> {
+    pub fn iter(&self) -> impl Iterator<Item = Named<'_>> {
         self.order.iter().filter_map(|start| self.record(*start))
     }
 }
@@ -60,14 +60,14 @@ impl Listing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use postern_abi::message::{Record, record_len};
+    use postern_abi::message::{Attributes, Record, record_len};
     use zerocopy::IntoBytes;
 
     fn listing(names: &[&str]) -> Listing {
         let mut records = Vec::new();
         for (ino, name) in names.iter().enumerate() {
             let attributes = Attributes { ino: ino as u64, ..Attributes::default() };
-            let record = Record { attributes, name_len: u32::try_from(name.len()).unwrap(), reserved: 0 };
+            let record = Record { attributes, name_len: u32::try_from(name.len()).unwrap(), target_len: 0 };
             let end = records.len() + record_len(name.len());
             records.extend_from_slice(record.as_bytes());
             records.extend_from_slice(name.as_bytes());
@@ -79,10 +79,10 @@ mod tests {
     #[test]
     fn names_are_found_and_come_in_order() {
         let listing = listing(&["mouse", "ant", "zebra", "antelope", "b"]);
-        let names: Vec<&[u8]> = listing.iter().map(|(_, name)| name).collect();
+        let names: Vec<&[u8]> = listing.iter().map(|record| record.name).collect();
         assert_eq!(names, [&b"ant"[..], b"antelope", b"b", b"mouse", b"zebra"]);
-        assert_eq!(listing.find(b"zebra").map(|a| a.ino), Some(2));
-        assert_eq!(listing.find(b"ant").map(|a| a.ino), Some(1));
+        let ino = |name| listing.find(name).map(|record| record.attributes.ino);
+        assert_eq!((ino(b"zebra"), ino(b"ant")), (Some(2), Some(1)));
         assert!(listing.find(b"an").is_none() && listing.find(b"").is_none());
         assert_eq!(listing.len(), 5);
     }

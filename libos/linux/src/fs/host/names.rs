@@ -13,8 +13,12 @@ use alloc::vec::Vec;
 use core::any::Any;
 use core::sync::atomic::Ordering;
 use postern_abi::calls::{Downcall, node, open};
-use postern_abi::message::{Record, split_record};
+use postern_abi::message::{Attributes, split_record};
 use postern_pal::{clock, gate};
+
+/// When so many files of a directory were opened right after somebody had looked whether they are there, as fontconfig
+/// does, the others are opened with the look.
+const OPENED: u32 = 2;
 
 /// Longest path that is sent to the monitor.
 const PATH_MAX: usize = 4096;
@@ -34,9 +38,9 @@ fn sort(listed: &mut [Listed]) {
     listed.sort_unstable_by(|a, b| a.name.cmp(&b.name));
 }
 
-/// The inode of the first record of a payload.
-fn record_of(payload: &[u8]) -> Result<Record> {
-    split_record(payload).map(|(record, _, _)| record).ok_or(Errno::EIO)
+/// The attributes of the first record of a payload.
+fn attributes_of(payload: &[u8]) -> Result<Attributes> {
+    split_record(payload).map(|(record, _)| record.attributes).ok_or(Errno::EIO)
 }
 
 impl HostInode {
@@ -74,11 +78,11 @@ impl HostInode {
         if path.len() > PATH_MAX {
             return Err(Errno::ENAMETOOLONG);
         }
-        let flags = match (whole, hint.open) {
-            (true, true) => open::READ | open::NEIGHBOUR,
-            (true, false) => open::NEIGHBOUR,
-            (false, _) => 0,
-        };
+        let mut flags = if whole { open::NEIGHBOUR } else { 0 };
+        // Those before it are known.
+        flags |= if names.len() == 1 { open::LAST_ONLY } else { 0 };
+        let is_opened_next = names.len() == 1 && self.opened.load(Ordering::Relaxed) >= OPENED;
+        flags |= if whole && (hint.open || is_opened_next) { open::READ } else { 0 };
         let mut resolved = self.mount.resolve(&path, flags, 0)?;
         let neighbour = if resolved.neighbour { resolved.records.pop() } else { None };
         let neighbour = neighbour.map(|(attributes, target)| self.mount.intern(&attributes, target));
@@ -143,10 +147,10 @@ impl HostInode {
         if self.mount.read_only && self.mount.exclusive {
             let listing = self.listing(dir)?;
             let mut all = Vec::with_capacity(listing.len());
-            all.extend(listing.iter().map(|(a, name)| Listed {
-                name: name.into(),
-                ino: a.ino,
-                mode: a.mode,
+            all.extend(listing.iter().map(|record| Listed {
+                name: record.name.into(),
+                ino: record.attributes.ino,
+                mode: record.attributes.mode,
             }));
             return Ok(all);
         }
@@ -155,11 +159,11 @@ impl HostInode {
         let mut found: Vec<(Name, Arc<dyn Inode>)> = Vec::new();
         self.ask_for_names(dir, |payload| {
             let mut rest = payload;
-            while let Some((record, name, after)) = split_record(rest) {
-                let name: Box<[u8]> = name.into();
+            while let Some((record, after)) = split_record(rest) {
+                let name: Box<[u8]> = record.name.into();
                 let attributes = &record.attributes;
                 listed.push(Listed { name: name.clone(), ino: attributes.ino, mode: attributes.mode });
-                found.push((name, self.mount.intern(attributes, Vec::new())));
+                found.push((name, self.mount.intern(attributes, record.target.to_vec())));
                 rest = after;
             }
         })?;
@@ -213,12 +217,15 @@ impl HostInode {
         Ok(listing)
     }
 
-    /// Looks `name` up in the listing, if there is one. `None`: the monitor must be asked. So it must for the target of
-    /// a symbolic link, and for a name that is not listed, which it may have a reason to report.
+    /// Looks `name` up in the listing, if there is one. `None`: the monitor must be asked. So it must for a symbolic link
+    /// whose target did not come with it, and for a name that is not listed, which it may have a reason to report.
     fn look_up_listed(&self, name: &[u8]) -> Option<Found> {
         let listing = self.listing.lock().clone()?;
-        let attributes = listing.find(name).filter(|a| a.mode & mode::S_IFMT != mode::S_IFLNK)?;
-        let inode = self.mount.intern(&attributes, Vec::new());
+        let found = listing.find(name)?;
+        if found.attributes.mode & mode::S_IFMT == mode::S_IFLNK && found.target.is_empty() {
+            return None;
+        }
+        let inode = self.mount.intern(&found.attributes, found.target.to_vec());
         Some(Found::one(inode))
     }
 
@@ -240,9 +247,9 @@ impl HostInode {
         };
         let args = [self.mount.id, kind, u64::from(mode), path.len() as u64, 0, 0];
         let answer = gate::call(Downcall::Create, args, &[&path, extra])?;
-        let record = record_of(&answer.payload)?;
+        let attributes = attributes_of(&answer.payload)?;
         self.changed_names(if kind == node::DIRECTORY { 1 } else { 0 });
-        Ok(self.mount.intern(&record.attributes, extra.to_vec()))
+        Ok(self.mount.intern(&attributes, extra.to_vec()))
     }
 
     fn make_file(&self, path: &[u8], mode: u32) -> Result<Arc<dyn Inode>> {
@@ -275,9 +282,9 @@ impl HostInode {
         let path = below(dir, name);
         let args = [existing.id, node::HARD_LINK, 0, path.len() as u64, 0, 0];
         let answer = gate::call(Downcall::Create, args, &[&path, &existing.path])?;
-        let record = record_of(&answer.payload)?;
-        if record.attributes.ino == inode.ino {
-            inode.refresh(&record.attributes);
+        let attributes = attributes_of(&answer.payload)?;
+        if attributes.ino == inode.ino {
+            inode.refresh(&attributes);
             if existing.id != self.mount.id {
                 inode.got_name();
             }
