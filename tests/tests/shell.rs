@@ -64,3 +64,14 @@ fn proc_and_dev_as_scripts_read_them() {
     rig.same(&["/bin/sh", "-c", "head -c 10 /dev/zero | od -c; echo x > /dev/null; head -c 16 /dev/urandom | wc -c; echo y > /dev/full; echo $?"]);
     rig.same(&["/bin/sh", "-c", "echo shared > /dev/shm/pt-$$; cat /dev/shm/pt-$$; rm /dev/shm/pt-$$; grep -c processor /proc/cpuinfo; nproc"]);
 }
+
+#[test]
+fn a_program_that_is_replaced_in_place_runs_as_what_it_is_now() {
+    let rig = Rig::new().unwrap();
+    // The same inode each time: what was learnt of the calls of one program must not be applied to another.
+    let text = "cd $HOME; cp /bin/true x; for i in 1 2 3 4 5 6; do ./x; echo $?; done; \
+                for p in false echo true printenv cat; do cat /bin/$p > x; \
+                for i in 1 2 3 4; do ./x /dev/null; echo $?; done; done";
+    let out = rig.same_stdout(&["/bin/sh", "-c", text]);
+    assert_eq!(out.stdout.matches("/dev/null").count(), 4, "{out:?}");
+}

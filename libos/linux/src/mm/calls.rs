@@ -1,5 +1,6 @@
 //! mmap(2) and its relatives.
 
+use super::known;
 use super::space::{Kind, PAGE, page_up};
 use crate::call::{Call, done};
 use crate::fs::dentry_of;
@@ -79,7 +80,12 @@ pub fn mmap(call: &mut Call<'_>) -> Result<u64> {
         // Linux makes room before it asks the socket, which has no memory to show.
         space.unmap(addr, len)?;
     }
-    done(space.map(addr, len, prot, flags, file, Kind::Plain)?)
+    let is_text = !shared && file.is_some() && prot & (bits::PROT_EXEC | bits::PROT_WRITE) == bits::PROT_EXEC;
+    let at = space.map(addr, len, prot, flags, file, Kind::Plain)?;
+    if is_text {
+        known::patch_mapped(&space, at);
+    }
+    done(at)
 }
 
 /// munmap(2).

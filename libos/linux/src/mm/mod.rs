@@ -4,6 +4,7 @@ pub mod advice;
 pub mod calls;
 pub mod cut;
 pub mod errand;
+pub mod known;
 pub mod limit;
 pub mod lock;
 pub mod patch;

@@ -1,8 +1,8 @@
 //! Making system calls function calls: a `syscall` instruction that trapped often enough is replaced by a jump to
 //! the library OS.
 //!
-//! Only sites that run are looked at, so no text is paged in to search for them, and code that is never understood
-//! keeps trapping, which is slower and just as right. Two forms are replaced, both without changing the meaning of any
+//! Only sites that run, here or in another process ([`known`]), are looked at, so no text is paged in to search for them,
+//! and code that is never understood keeps trapping, which is slower and just as right. Two forms are replaced, both without changing the meaning of any
 //! instruction that another thread may be about to execute:
 //!
 //! 1. `mov eax, NUMBER; …; syscall`, where everything between the two runs straight on (as in libc, where the compiler
@@ -17,7 +17,8 @@
 //! meanwhile; a thread that runs into it tries again ([`is_own_breakpoint`]). Between the steps the page's protection
 //! changes, which makes the host interrupt every processor that runs the process.
 
-use super::space::{self, AddressSpace, Kind, PAGE};
+use super::known;
+use super::space::{self, AddressSpace, Area, Kind, PAGE};
 use crate::task::Thread;
 use crate::{Errno, Mutex, Result};
 use alloc::sync::Arc;
@@ -40,6 +41,9 @@ const BEGINNINGS: usize = 12;
 const LOOK_BACK: usize = 5 + MAX_BETWEEN + 4 * BEGINNINGS;
 /// How far a 32-bit displacement is trusted to reach.
 const REACH: usize = 0x7000_0000;
+
+/// Protection of trampolines. While some are written others of the page may be run.
+const TRAMPOLINES: u32 = bits::PROT_READ | bits::PROT_EXEC;
 
 /// A page of trampolines near the text that uses it.
 #[derive(Clone, Copy)]
@@ -103,26 +107,32 @@ pub fn prepare_fork(thread: &Thread) {
     }
 }
 
-/// Counts a trap. Whether it is the `wanted`th, or one after it. Traps at the same time may count as one.
-fn has_trapped(id: u64, site: u64, wanted: u64) -> bool {
+/// Counts a trap, as far as `wanted`. Traps at the same time may count as one.
+fn count_trap(id: u64, site: u64, wanted: u64) -> u64 {
     let key = (id.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ site).wrapping_mul(0xff51_afd7_ed55_8ccd) & !COUNT;
-    let Some(slot) = usize::try_from(key >> 54).ok().and_then(|at| SEEN.get(at)) else { return false };
+    let Some(slot) = usize::try_from(key >> 54).ok().and_then(|at| SEEN.get(at)) else { return 0 };
     let before = slot.load(Ordering::Relaxed);
     let count = if before & !COUNT == key { before & COUNT } else { 0 };
-    slot.store(key | (count + 1).min(wanted), Ordering::Relaxed);
-    count + 1 >= wanted
+    let count = (count + 1).min(wanted);
+    slot.store(key | count, Ordering::Relaxed);
+    count
 }
 
 /// Looks at the site of a trapped call and patches it if it is hot and understood.
 pub fn consider(thread: &Thread, frame: &Frame) {
     let space = thread.process.space();
-    if has_trapped(space.id, frame.site, TRAPS) {
-        if let Ok(site) = usize::try_from(frame.site) {
-            // A site that cannot be patched just goes on trapping.
-            let _ = patch(thread, &space, site, frame.call);
-        }
-    } else if let Some(sites) = space.parent_sites()
-        && has_trapped(sites.id, frame.site, CHILDREN)
+    let Ok(site) = usize::try_from(frame.site) else { return };
+    let count = count_trap(space.id, frame.site, TRAPS);
+    if count == TRAPS {
+        // A site that cannot be patched just goes on trapping.
+        let _ = patch(thread, &space, site, frame.call);
+        return;
+    }
+    if count == 1 {
+        known::note(&space, site, frame.call);
+    }
+    if let Some(sites) = space.parent_sites()
+        && count_trap(sites.id, frame.site, CHILDREN) == CHILDREN
     {
         sites.want(frame.site, frame.call);
     }
@@ -143,8 +153,85 @@ fn patch(thread: &Thread, space: &AddressSpace, site: usize, number: u64) -> Res
     // One at a time; a site that misses its turn traps again.
     let mut pools = space.pools().try_lock().ok_or(Errno::EAGAIN)?;
     let area = space.find(site).ok_or(Errno::EFAULT)?;
+    let plan = plan(space, &mut pools, &area, site, number)?;
+    plan.trampoline.write_alone(TRAMPOLINES)?;
+    space.while_unchanged(&area, || {
+        if let Some(padding) = &plan.padding {
+            padding.write_alone(area.prot)?;
+        }
+        replace(thread, space, area.prot, plan.entry.at, &plan.entry.code)
+    })
+}
+
+/// Patches sites of text that was mapped just now and nobody runs yet. A site that cannot be patched will trap.
+///
+/// # Errors
+/// If nothing was patched, or the area is another one by now.
+pub(super) fn patch_fresh(space: &AddressSpace, area: &Area, sites: &[(usize, u64)]) -> Result<()> {
+    let mut pools = space.pools().try_lock().ok_or(Errno::EAGAIN)?;
+    let mut plans: Vec<Plan> = Vec::new();
+    for (site, number) in sites {
+        let Ok(plan) = plan(space, &mut pools, area, *site, *number) else { continue };
+        // Two sites may have found the same padding.
+        if !plan.in_text().any(|new| plans.iter().flat_map(Plan::in_text).any(|old| old.overlaps(new))) {
+            plans.push(plan);
+        }
+    }
+    let mut rest = plans.as_slice();
+    while let Some(page) = rest.first().map(|plan| plan.trampoline.at & !(PAGE - 1)) {
+        let same = rest.iter().take_while(|plan| plan.trampoline.at & !(PAGE - 1) == page).count();
+        let (these, others) = rest.split_at(same);
+        write_all(page, PAGE, TRAMPOLINES, these.iter().map(|plan| &plan.trampoline))?;
+        rest = others;
+    }
+    let entries = plans.iter().flat_map(Plan::in_text);
+    space.while_unchanged(area, || write_all(area.start, area.end - area.start, area.prot, entries))
+}
+
+/// Writes into the `len` bytes at `start`, which nobody runs, and which have the protection `prot`.
+fn write_all<'a>(start: usize, len: usize, prot: u32, mut all: impl Iterator<Item = &'a Code>) -> Result<()> {
+    mem::protect(start, len, prot | bits::PROT_WRITE)?;
+    let written = all.try_for_each(|code| user::write_bytes(code.at, &code.code));
+    mem::protect(start, len, prot)?;
+    written
+}
+
+/// Code for an address.
+struct Code {
+    at: usize,
+    code: Vec<u8>,
+}
+
+impl Code {
+    fn overlaps(&self, other: &Self) -> bool {
+        self.at < other.at + other.code.len() && other.at < self.at + self.code.len()
+    }
+
+    /// Writes it where nobody runs it, but may run what is beside it.
+    fn write_alone(&self, prot: u32) -> Result<()> {
+        write_all(self.at & !(PAGE - 1), span(self.at, self.code.len()), prot, [self].into_iter())
+    }
+}
+
+/// What a patch consists of, in the order in which it is written.
+struct Plan {
+    trampoline: Code,
+    /// A jump to it in padding, which is never executed.
+    padding: Option<Code>,
+    /// The jump that takes the place of the call.
+    entry: Code,
+}
+
+impl Plan {
+    fn in_text(&self) -> impl Iterator<Item = &Code> {
+        self.padding.iter().chain([&self.entry])
+    }
+}
+
+/// Understands the code around a site.
+fn plan(space: &AddressSpace, pools: &mut Vec<Pool>, area: &Area, site: usize, number: u64) -> Result<Plan> {
     let is_text = area.prot & bits::PROT_EXEC != 0 && area.prot & bits::PROT_WRITE == 0 && !area.shared;
-    if !is_text || area.kind == Kind::Vdso || site + 2 > area.end {
+    if !is_text || area.kind == Kind::Vdso || site < area.start || site + 2 > area.end {
         return Err(Errno::EPERM);
     }
     let mut code = [0u8; 2];
@@ -153,22 +240,17 @@ fn patch(thread: &Thread, space: &AddressSpace, site: usize, number: u64) -> Res
         return Err(Errno::EINVAL);
     }
     if let Some((first, lead)) = lead_in(area.start, site, number) {
-        let trampoline = space.trampoline(&mut pools, site, first, &lead)?;
-        let jump = near_jump(first, trampoline)?;
-        return space.while_unchanged(&area, || replace(thread, space, area.prot, first, &jump));
+        let trampoline = space.trampoline(pools, site, first, &lead)?;
+        let jump = near_jump(first, trampoline.at)?;
+        return Ok(Plan { trampoline, padding: None, entry: Code { at: first, code: jump.to_vec() } });
     }
     let target = find_padding(site, area.end)?;
-    let trampoline = space.trampoline(&mut pools, site, site, &[])?;
-    let jump = near_jump(target, trampoline)?;
+    let trampoline = space.trampoline(pools, site, site, &[])?;
+    let jump = near_jump(target, trampoline.at)?;
     let delta = i8::try_from(target.cast_signed() - (site + 2).cast_signed()).map_err(|_| Errno::ERANGE)?;
-    space.while_unchanged(&area, || {
-        // The padding is never executed, so it needs no care; the short jump to it comes last.
-        mem::protect(target & !(PAGE - 1), span(target, 5), area.prot | bits::PROT_WRITE)?;
-        let written = user::write_bytes(target, &jump);
-        mem::protect(target & !(PAGE - 1), span(target, 5), area.prot)?;
-        written?;
-        replace(thread, space, area.prot, site, &[0xeb, delta.cast_unsigned()])
-    })
+    let padding = Some(Code { at: target, code: jump.to_vec() });
+    let entry = Code { at: site, code: [0xeb, delta.cast_unsigned()].to_vec() };
+    Ok(Plan { trampoline, padding, entry })
 }
 
 /// The code from a `mov` of `number` to the site, and where it begins.
@@ -353,8 +435,8 @@ fn replace(thread: &Thread, space: &AddressSpace, prot: u32, at: usize, new: &[u
 
 impl AddressSpace {
     /// A trampoline near `site` that runs `lead`, which stood at `from`, enters the library OS and continues behind the
-    /// site.
-    fn trampoline(&self, pools: &mut Vec<Pool>, site: usize, from: usize, lead: &[u8]) -> Result<usize> {
+    /// site. There is room for it; it is still to be written.
+    fn trampoline(&self, pools: &mut Vec<Pool>, site: usize, from: usize, lead: &[u8]) -> Result<Code> {
         let mut code: Vec<u8> = Vec::with_capacity(MAX_TRAMPOLINE);
         code.extend(lead);
         code.extend([0x48, 0xb9]); // movabs rcx, back
@@ -374,22 +456,15 @@ impl AddressSpace {
         let at = pool.base + pool.used;
         let (lead, _) = code.split_at_mut_checked(lead.len()).ok_or(Errno::EINVAL)?;
         move_code(lead, from, at)?;
-        let prot = bits::PROT_READ | bits::PROT_EXEC;
-        // Other threads may run earlier trampolines of the page: it stays executable while it is written.
-        mem::protect(pool.base, PAGE, prot | bits::PROT_WRITE)?;
-        let written = user::write_bytes(at, &code);
-        mem::protect(pool.base, PAGE, prot)?;
-        written?;
         pool.used += size;
-        Ok(at)
+        Ok(Code { at, code })
     }
 
     /// Maps a page within reach of `site`.
     fn map_near(&self, site: usize) -> Result<usize> {
-        let prot = bits::PROT_READ | bits::PROT_EXEC;
         let flags = bits::MAP_PRIVATE | bits::MAP_FIXED_NOREPLACE;
         for at in self.free_pages_near(site, REACH - PAGE) {
-            if let Ok(base) = self.map(at, PAGE, prot, flags, None, Kind::Trampolines) {
+            if let Ok(base) = self.map(at, PAGE, TRAMPOLINES, flags, None, Kind::Trampolines) {
                 return Ok(base);
             }
         }

@@ -11,7 +11,7 @@ use super::{Thread, clone, exit, resource};
 use crate::call::Call;
 use crate::fs::OpenFile;
 use crate::mm::space::{Kind, PAGE, page_up};
-use crate::mm::{AddressSpace, vdso};
+use crate::mm::{AddressSpace, known, vdso};
 use crate::signal::ThreadSignals;
 use crate::{Errno, Result, fs, kernel};
 use alloc::boxed::Box;
@@ -282,6 +282,7 @@ fn map_image(space: &AddressSpace, file: &Arc<OpenFile>, image: &Image, wanted: 
         if segment.file_len > 0 {
             let offset = segment.offset - skew as u64;
             space.map(page, file_end, segment.prot, fixed, Some((file.clone(), offset)), Kind::Plain)?;
+            known::patch_mapped(space, page);
         }
         let memory_end = page_up(skew + segment.mem_len).ok_or(Errno::ENOEXEC)?;
         let covered = if segment.file_len > 0 { file_end } else { 0 };
