@@ -27,6 +27,8 @@ pub struct BootBlock {
     pub filter: &'static [u8],
     /// Texts served as files, each put in by [`push_text`].
     pub texts: Vec<u8>,
+    /// What to look up ahead; see [`Boot::ahead`].
+    pub ahead: Vec<u8>,
 }
 
 /// The block does not fit.
@@ -61,6 +63,7 @@ impl BootBlock {
         header.mounts = out.section(&mounts)?;
         header.filter = out.section(self.filter)?;
         header.texts = out.section(&self.texts)?;
+        header.ahead = out.section(&self.ahead)?;
         header.len = u32::try_from(out.bytes.len()).map_err(|_| TooLong)?;
         if out.bytes.len() > BOOT_SIZE {
             return Err(TooLong);

@@ -113,9 +113,18 @@ pub fn handle(shared: &Shared, message: &[u8]) -> Result<Answer, Errno> {
         Downcall::Open => {
             let answer = shared.mounts.open(args[0], args[1], args[2], payload);
             note_refusal(shared, args[0], payload, &answer);
+            if let Some(start) = &shared.start {
+                let error = answer.as_ref().map_or_else(|error| Some(*error), |answer| answer.error);
+                start.note_open(&shared.mounts, args[0], args[1], payload, error);
+            }
             answer
         }
-        Downcall::Enumerate => shared.mounts.enumerate(args, payload),
+        Downcall::Enumerate => {
+            if let Some(start) = &shared.start {
+                start.note_list(&shared.mounts, args[0], payload);
+            }
+            shared.mounts.enumerate(args, payload)
+        }
         Downcall::Create => shared.mounts.create(args, payload),
         Downcall::Rename => shared.mounts.rename(args, payload),
         Downcall::Remove => shared.mounts.remove(args, payload),

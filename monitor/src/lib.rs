@@ -30,6 +30,7 @@ pub mod permission;
 pub mod report;
 pub mod sandbox;
 pub mod shared;
+pub mod starts;
 pub mod sys;
 pub mod usage;
 

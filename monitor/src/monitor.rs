@@ -10,6 +10,7 @@ use crate::launch::{OWN_FAILURE, standard_streams, told};
 use crate::report::{Kind, Report};
 use crate::sandbox::Step;
 use crate::shared::{Mailbox, News, Parts, Shared};
+use crate::starts::Start;
 use crate::sys::memory::Text;
 use crate::usage::Usage;
 use crate::{boot, crash, files, gate, host, sys};
@@ -30,7 +31,7 @@ use std::time::{Duration, Instant};
 /// How long an app that was asked to end may take.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 /// How long an app takes to start up, with some to spare.
-const START_UP: Duration = Duration::from_secs(2);
+pub(crate) const START_UP: Duration = Duration::from_secs(2);
 
 /// Runs the monitor until the family is gone. Called in a process of its own with one thread.
 pub fn main(config: Config, image: &'static [u8], channel: OwnedFd, launcher: Pid) -> u8 {
@@ -123,7 +124,9 @@ impl Monitor {
         let terminal = terminal.and_then(|fd| fd.try_clone().ok());
         let console = Console::new(terminal, launcher, Arc::clone(&channel));
         let host_ids = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
-        let block = start_block(&mut config, kinds, console.window())?;
+        let start = config.display.as_ref().map(|_| Start::of(&config.app));
+        let ahead = start.as_ref().map(Start::ahead).unwrap_or_default();
+        let block = start_block(&mut config, kinds, console.window(), ahead)?;
         let mut family = Family::new(image, block, streams, config.display.is_some(), host_ids)?;
         if let Ok(watches) = files::Watches::new(family.arena()?) {
             // Without them changes are seen a moment later.
@@ -157,6 +160,7 @@ impl Monitor {
             mailbox,
             events,
             display: bridge.is_some(),
+            start,
             permissions: config.permissions,
         }));
         let mut monitor = Self {
@@ -292,6 +296,7 @@ impl Monitor {
             self.keeper_ended();
         }
         if self.settled.is_some_and(|settled| settled <= Instant::now()) {
+            self.keep_start();
             Text::mapped().release();
             self.settled = None;
         }
@@ -509,11 +514,23 @@ impl Monitor {
         }
     }
 
+    /// Keeps for the next start what was looked up in this one.
+    fn keep_start(&self) {
+        // Of a program without windows nobody waits for the first.
+        if self.bridge.as_ref().is_some_and(|bridge| bridge.pid().is_some())
+            && let Some(start) = &self.shared.start
+        {
+            // Without it the next start is only slower.
+            let _ = start.save();
+        }
+    }
+
     fn finish(&mut self) {
         self.finished = true;
     }
 
     fn end(&mut self) {
+        self.keep_start();
         self.kill_family();
         // The family is gone when its first process is, and with it all use of the private home.
         let _ = waitpid(self.started.keeper.pid, None);
@@ -543,6 +560,7 @@ fn start_block(
     config: &mut Config,
     stdio: [u32; 3],
     window: [u16; 2],
+    ahead: Vec<u8>,
 ) -> Result<boot::BootBlock, StartError> {
     let seed =
         host::seed().map_err(|_| StartError::Host { what: "reading random bytes", error: Errno::EIO })?;
@@ -577,6 +595,7 @@ fn start_block(
         mounts: config.mounts.records(),
         filter: &[],
         texts,
+        ahead,
     })
 }
 

@@ -29,6 +29,15 @@ pub fn reports() -> io::Result<PathBuf> {
     Ok(state.join("reports"))
 }
 
+/// `XDG_STATE_HOME/postern/starts/ID`: what an app looks up while it starts.
+///
+/// # Errors
+/// If the user has no home directory, or `id` cannot be a file name.
+pub fn start_of(id: &str) -> io::Result<PathBuf> {
+    check_id(id)?;
+    Ok(reports()?.with_file_name("starts").join(id))
+}
+
 /// `XDG_DATA_HOME/postern/homes/ID`: the private home of an app.
 ///
 /// # Errors

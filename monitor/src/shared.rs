@@ -6,6 +6,7 @@ use crate::console::Console;
 use crate::files::{MountError, Mounts};
 use crate::network::Network;
 use crate::permission::{Effect, FileGrant, PermissionError, Permissions, effect_of};
+use crate::starts::Start;
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use postern_abi::event::{Event, EventKind};
@@ -101,6 +102,8 @@ pub struct Shared {
     pub events: OwnedFd,
     /// Whether the app has a display.
     pub display: bool,
+    /// What the app looks up while it starts. None without a display: nobody waits for a window then.
+    pub start: Option<Start>,
     permissions: Mutex<Permissions>,
     at_next_start: Mutex<Vec<String>>,
     dropped: Mutex<Vec<PathBuf>>,
@@ -122,6 +125,8 @@ pub struct Parts {
     pub events: OwnedFd,
     /// Whether the app has a display.
     pub display: bool,
+    /// What the app looks up while it starts.
+    pub start: Option<Start>,
     /// What the app may do at first.
     pub permissions: Permissions,
 }
@@ -144,6 +149,7 @@ impl Shared {
             mailbox: parts.mailbox,
             events: parts.events,
             display: parts.display,
+            start: parts.start,
             permissions: Mutex::new(parts.permissions),
             at_next_start: Mutex::default(),
             dropped: Mutex::default(),

@@ -208,3 +208,37 @@ fn two_apps_at_once() {
         },
     );
 }
+
+#[test]
+fn what_an_app_looks_up_at_its_start_is_kept_for_the_next() {
+    let _one = alone();
+    let rig = Rig::new().unwrap();
+    let session = Session::start(&rig).unwrap();
+    let kept = rig.home().join(".local/state/postern/starts/foot");
+    let mut before = None;
+    for round in 0..3 {
+        let argv = ["foot", "--title", "start", "sh", "-c", "seq 12; exec sleep 900"];
+        let app = Running::start_in(&rig, &session, &[], &argv).unwrap();
+        session.wait_painted(&rig, "start", COLOURS).unwrap();
+        let long = |text: &Vec<u8>| text.len() > 1000;
+        let text = wait_for("what was looked up", || Ok(fs::read(&kept).ok().filter(long))).unwrap();
+        drop(app);
+        wait_for("the window to go", || Ok(session.windows(&rig)?.is_empty().then_some(()))).unwrap();
+        let lookups: Vec<&[u8]> = text[8..].split(|byte| *byte == 0).collect();
+        assert!(lookups.contains(&&b"o/usr/bin/foot"[..]), "{}", String::from_utf8_lossy(&text));
+        assert!(lookups.iter().all(|l| l.is_empty() || l[1..].starts_with(b"/")));
+        // A strange one is no harm.
+        if round == 1 {
+            assert!(before.is_none_or(|before: Vec<u8>| text.starts_with(&before)));
+            let strange = [&text[..8], b"o/../..\0d/usr/bin/foot\0o/usr\0l/\0o/usr/bin/foot\0"].concat();
+            fs::write(&kept, strange).unwrap();
+            before = None;
+        } else {
+            before = Some(text);
+        }
+    }
+    // The app itself does not see it.
+    let argv = ["/bin/sh", "-c", "ls $HOME/.local/state/postern 2>&1; cat \"$0\"", &kept.to_string_lossy()];
+    let out = rig.sandboxed_with(&["--id", "foot"], &argv, None).unwrap();
+    assert_ne!(out.status, 0, "{out:?}");
+}

@@ -5,7 +5,7 @@ use crate::mm::patch;
 use crate::signal::{self, After};
 use crate::sys::seccomp;
 use crate::task::{Thread, clone, exec, exit, process};
-use crate::{Errno, Mutex, table};
+use crate::{Errno, Mutex, fs, table};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -159,6 +159,9 @@ impl Kernel for Linux {
                 IS_DOZING.store(false, Ordering::SeqCst);
                 continue;
             }
+            if fs::ahead::step() {
+                continue;
+            }
             host_thread::park(None);
         }
     }
@@ -229,10 +232,11 @@ impl Kernel for Linux {
 /// Starts the family: kernel services, then the initial process.
 fn start(boot: &Boot, block: &'static [u8]) -> crate::Result<()> {
     crate::sys::init(boot, block);
-    crate::fs::init(boot, block)?;
+    fs::init(boot, block)?;
     let thread = process::initial(boot)?;
-    crate::fs::init_process(&thread.process, boot, block)?;
+    fs::init_process(&thread.process, boot, block)?;
     crate::ipc::init(boot, &thread.process)?;
+    fs::ahead::init(&thread, boot, block);
     host_thread::spawn_service(crate::ipc::poller::service)?;
     exec::start_initial(&thread, boot, block);
     Ok(())

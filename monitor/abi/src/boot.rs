@@ -78,6 +78,19 @@ pub struct Boot {
     /// Text that the library OS serves as files: a sequence of (path NUL, u32 length, bytes), for instance
     /// `/proc/cpuinfo` and `/proc/version`.
     pub texts: Section,
+    /// What the app looked up in earlier starts, in order: an [`ahead`] value, then a path, then NUL. To be looked up
+    /// before the app asks, or to be ignored.
+    pub ahead: Section,
+}
+
+/// What is to be done with a path of [`Boot::ahead`].
+pub mod ahead {
+    /// Find it.
+    pub const LOOK: u8 = b'l';
+    /// Open it for reading.
+    pub const OPEN: u8 = b'o';
+    /// List it.
+    pub const LIST: u8 = b'd';
 }
 
 /// What is behind a standard stream.

@@ -4,6 +4,7 @@
 //! [`inode`]s: [`host`] (the monitor's file service), [`tmpfs`], [`synthetic`] (for [`proc`] and [`sysfs`]). What is
 //! open is in [`file`] and [`descriptor`]; the system calls are in [`open`] and [`calls`].
 
+pub mod ahead;
 pub mod calls;
 mod deadlock;
 pub mod dentry;

@@ -16,10 +16,13 @@ mod unnamed;
 
 pub use inode::HostInode;
 
+use super::OpenFile;
+use super::dentry::Dentry;
 use super::mount::{Cache, Mount};
 use crate::{Errno, Mutex, Result};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
+use core::any::Any;
 use hashbrown::HashMap;
 use postern_abi::boot;
 use postern_abi::calls::{Downcall, open};
@@ -29,6 +32,8 @@ use postern_pal::handle::Handle;
 
 /// How long names and attributes are believed where others may change them, in nanoseconds.
 const FRESH: u64 = 50_000_000;
+/// `O_RDONLY` of open(2).
+const READ_ONLY: u32 = 0;
 
 /// What [`Downcall::Flush`] takes for everything on the file system.
 const FLUSH_ALL: u64 = 2;
@@ -85,6 +90,24 @@ pub fn mount(record: &boot::Mount) -> Result<(Arc<Mount>, Arc<HostInode>)> {
     Ok((mount, root))
 }
 
+/// Gets a handle for reading a regular file of the host, for the one who will open it.
+///
+/// # Errors
+/// The monitor's.
+pub fn open_ahead(dentry: &Arc<Dentry>) -> Result<()> {
+    let inode: Arc<dyn Any + Send + Sync> = dentry.inode.clone();
+    match inode.downcast::<HostInode>() {
+        Ok(inode) if inode::is_regular(&inode) => inode.get_handle(dentry, READ_ONLY),
+        _ => Ok(()),
+    }
+}
+
+/// Device and inode of a file of the host, without asking anybody.
+#[must_use]
+pub fn identity(file: &OpenFile) -> Option<(u64, u64)> {
+    file.ops.as_any().downcast_ref::<HostInode>().map(|inode| (inode.mount.dev, inode.ino))
+}
+
 impl HostMount {
     /// Sends an `Open` message.
     fn resolve(&self, path: &[u8], flags: u64, mode: u32) -> Result<Resolved> {
@@ -97,8 +120,8 @@ impl HostMount {
         let answer = gate::call_raw(Downcall::Open, args, &[path])?;
         let mut records = Vec::new();
         let mut rest = answer.payload.as_slice();
-        while let Some((record, name, after)) = split_record(rest) {
-            records.push((record.attributes, name.to_vec()));
+        while let Some((record, after)) = split_record(rest) {
+            records.push((record.attributes, record.name.to_vec()));
             rest = after;
         }
         let [count, _, created, number] = answer.values;
