@@ -64,5 +64,5 @@ fn ffmpeg() {
 #[test]
 #[ignore = "heavy: make programs"]
 fn glib() {
-    language("glib", &[], "gsettings 0");
+    language("glib", &[], "win32-appinfo 0");
 }
