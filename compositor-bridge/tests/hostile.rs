@@ -18,7 +18,7 @@ fn no_stream_of_messages_makes_the_compositor_refuse_the_bridge() {
     let Some(mut session) = Session::start() else { return };
     let rounds = std::env::var("BRIDGE_HOSTILE_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(40_u64);
     for round in 1..=rounds {
-        session.check();
+        session.check(&format!("stream {round}"));
         let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ (round << 20));
         let mut app = FakeApp::start(&session, &["--border", "ff0000"]);
         let canvas = app.canvas(100, 100);

@@ -254,7 +254,7 @@ fn outputs_are_told() {
     });
     assert_eq!(moved, surface);
     assert_eq!(frame_event(&mut app, surface, FrameEvent::LEFT).output, entered);
-    session.check();
+    session.check("after the window left the first output");
 }
 
 #[test]
@@ -284,6 +284,28 @@ fn idleness_and_shortcuts_are_the_compositors_to_give() {
         _ => None,
     });
     assert_eq!(surface, shown.surface);
+}
+
+#[test]
+fn a_part_of_a_window_keeps_the_screen_on_by_its_window() {
+    let Some(mut session) = Session::start() else { return };
+    let mut app = FakeApp::start(&session, &[]);
+    let canvas = app.canvas(200, 100);
+    let (whole, other) = (app.window(&canvas), app.window(&canvas));
+    app.title(whole.surface, "whole");
+    let part = app.number();
+    let wanted = Commit { role: Role::SUBSURFACE, parent: whole.surface, ..Commit::empty(part) };
+    let part = app.shows(wanted, &canvas);
+    set(&app, &part, CommitFlag::INHIBIT_IDLE);
+    app.commit(&whole);
+    session.window(|window| window["name"] == "whole" && window["inhibit_idle"] == true);
+    set(&app, &other, CommitFlag::INHIBIT_IDLE);
+    session.window(|window| window["name"] != "whole" && window["inhibit_idle"] == true);
+    // Without its connection all goes in the order in which it was made: the whole, the other, and then the part.
+    app.bridge.kill().unwrap();
+    app.bridge.wait().unwrap();
+    session.ask(&["nop"]);
+    session.check("a bridge was killed");
 }
 
 #[test]

@@ -183,6 +183,21 @@ impl Surfaces {
         Some(self.0.entry(number).or_default())
     }
 
+    /// The compositor's object of the window that a surface is, or is a part of.
+    fn window(&self, number: u32) -> Option<&wl_surface::WlSurface> {
+        let mut at = number;
+        for _ in 0..=self.0.len() {
+            let surface = self.get(at)?;
+            let host = surface.host.as_ref()?;
+            match host.role {
+                HostRole::Toplevel(_) => return Some(&host.surface),
+                HostRole::Popup(_) | HostRole::Subsurface(..) => at = surface.last?.parent,
+                HostRole::Cursor | HostRole::DragIcon => return None,
+            }
+        }
+        None
+    }
+
     /// Numbers of the surfaces whose last commit names this parent.
     fn children(&self, parent: u32) -> Vec<u32> {
         let is_child = |surface: &Surface| surface.last.is_some_and(|last| last.parent == parent);

@@ -4,6 +4,7 @@ use super::Host;
 use crate::bridge::Bridge;
 use postern_channel::{Commit, CommitFlag, Key, KeyEvent, Message, Pointer, PointerEvent, Rect};
 use wayland_client::protocol::wl_region::WlRegion;
+use wayland_client::protocol::wl_surface::WlSurface;
 use wayland_client::{Connection, Dispatch, Proxy, QueueHandle};
 use wayland_protocols::wp::idle_inhibit::zv1::client::zwp_idle_inhibitor_v1::ZwpIdleInhibitorV1;
 use wayland_protocols::wp::keyboard_shortcuts_inhibit::zv1::client::zwp_keyboard_shortcuts_inhibitor_v1::{
@@ -19,7 +20,8 @@ use wayland_protocols::wp::pointer_constraints::zv1::client::{
 #[derive(Default)]
 pub struct Wants {
     constraint: Option<Constraint>,
-    idle: Option<ZwpIdleInhibitorV1>,
+    /// The surface of the window, and the object for it.
+    idle: Option<(WlSurface, ZwpIdleInhibitorV1)>,
     shortcuts: Option<ZwpKeyboardShortcutsInhibitorV1>,
 }
 
@@ -82,7 +84,7 @@ impl Wants {
         if let Some(constraint) = self.constraint {
             constraint.destroy();
         }
-        if let Some(idle) = self.idle {
+        if let Some((_, idle)) = self.idle {
             idle.destroy();
         }
         if let Some(shortcuts) = self.shortcuts {
@@ -101,6 +103,9 @@ impl Wants {
 impl Bridge {
     /// Passes on what a surface wants. The compositor decides, and holds the pointer only where it is.
     pub fn update_wants(&mut self, number: u32, last: &Commit) {
+        // A subsurface that wants it has it by its window: sway before 1.8 ends itself over one without a parent.
+        let awake =
+            self.surfaces.window(number).filter(|_| last.flags & CommitFlag::INHIBIT_IDLE != 0).cloned();
         let Self { globals, queue, input, surfaces, .. } = self;
         let Some(host) = surfaces.host_mut(number) else { return };
         let Host { surface, wants, .. } = host;
@@ -141,12 +146,12 @@ impl Bridge {
             constraint.update(last, region);
         }
 
-        if last.flags & CommitFlag::INHIBIT_IDLE == 0 {
-            if let Some(idle) = wants.idle.take() {
-                idle.destroy();
-            }
-        } else if let (None, Some(manager)) = (&wants.idle, &globals.idle) {
-            wants.idle = Some(manager.create_inhibitor(surface, queue, ()));
+        if let Some((_, idle)) = wants.idle.take_if(|(window, _)| awake.as_ref() != Some(window)) {
+            idle.destroy();
+        }
+        if let (None, Some(manager), Some(window)) = (&wants.idle, &globals.idle, awake) {
+            let idle = manager.create_inhibitor(&window, queue, ());
+            wants.idle = Some((window, idle));
         }
 
         if last.flags & CommitFlag::INHIBIT_SHORTCUTS == 0 {

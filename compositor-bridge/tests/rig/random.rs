@@ -137,6 +137,6 @@ pub fn end_round(mut app: FakeApp, session: &mut Session, round: u64) {
                 .iter()
                 .any(|known| error.contains(known))
     });
-    session.check();
+    session.check(&format!("round {round}"));
     assert!(status.code().is_some() && is_explained, "round {round}: {status}: {said:?}");
 }

@@ -241,12 +241,12 @@ impl Session {
         kill_process(Pid::from_child(&self.sway), signal).unwrap();
     }
 
-    /// Panics if the compositor has died.
-    pub fn check(&mut self) {
+    /// Panics if the compositor has died. `when`: what was done to it.
+    pub fn check(&mut self, when: &str) {
         if let Some(status) = self.sway.try_wait().unwrap() {
             let log = std::fs::read_to_string(self.dir.join("log")).unwrap_or_default();
             let tail = log.len().saturating_sub(3000);
-            panic!("the compositor died: {status}\n{}", log.get(tail..).unwrap_or_default());
+            panic!("{when}: the compositor died: {status}\n{}", log.get(tail..).unwrap_or_default());
         }
     }
 
