@@ -21,6 +21,8 @@ const APPS: &[(&str, &[&str], &str)] = &[
     ("mousepad", &["mousepad"], "Mousepad"),
     ("gtk4-demo", &["gtk4-demo"], "GTK Demo"),
     ("featherpad", &["featherpad"], "Untitled"),
+    ("libreoffice", &["libreoffice", "--norestore", "--nologo", "--writer"], "Writer"),
+    ("firefox-esr", &["firefox-esr", "--new-instance", "about:license"], "Mozilla Firefox"),
 ];
 
 fn is_installed(program: &str) -> bool {
