@@ -63,7 +63,10 @@ impl BootBlock {
         header.mounts = out.section(&mounts)?;
         header.filter = out.section(self.filter)?;
         header.texts = out.section(&self.texts)?;
-        header.ahead = out.section(&self.ahead)?;
+        // Only a hint: without room for it the app starts all the same.
+        if out.bytes.len().saturating_add(self.ahead.len()) < BOOT_SIZE - 8 {
+            header.ahead = out.section(&self.ahead)?;
+        }
         header.len = u32::try_from(out.bytes.len()).map_err(|_| TooLong)?;
         if out.bytes.len() > BOOT_SIZE {
             return Err(TooLong);
@@ -143,6 +146,14 @@ mod tests {
         let (second, path, target, rest) = split_mount(rest).expect("a link");
         assert_eq!((second.flags, path, target, rest.len()), (mount::LINK, &b"/bin"[..], &b"usr/bin"[..], 0));
         assert_eq!(boot.texts.of(&bytes), b"/proc/version\0\x06\0\0\0Linux\n");
+    }
+
+    #[test]
+    fn a_hint_without_room_is_left_out() {
+        let ahead = |len| BootBlock { ahead: vec![b'x'; len], ..BootBlock::default() }.encode();
+        let told = |bytes: &[u8]| Boot::read_from_prefix(bytes).expect("a header").0.ahead.of(bytes).len();
+        assert_eq!(ahead(100).map(|bytes| told(&bytes)), Ok(100));
+        assert_eq!(ahead(BOOT_SIZE).map(|bytes| told(&bytes)), Ok(0));
     }
 
     #[test]

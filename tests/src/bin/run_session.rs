@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use postern_tests::rig::{binary, root};
+use postern_tests::session::wait_for;
 use postern_tests::{Rig, Session};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -48,10 +49,17 @@ fn run(rig: &Rig, session: &Session, target: &Path) -> io::Result<()> {
     let before = session.settled(rig)?;
     before.save(&target.join("manager.png"))?;
     session.click(FIRST_TILE.0, FIRST_TILE.1)?;
-    let (window, shown) = session.wait_painted(rig, TITLE, COLOURS)?;
-    shown.save(&target.join("app.png"))?;
+    // The compositor makes room first: until then the manager is where the window will be.
+    let path = target.join("app.png");
+    let window = wait_for("the app's window to paint", || {
+        let window = session.wait_window(rig, TITLE)?;
+        let shown = session.screenshot(rig, &path)?;
+        let [.., width, height] = window.rect;
+        let is_new = shown.difference(&before, window.rect) > width * height / 2;
+        Ok((is_new && shown.colours(window.rect) > COLOURS).then_some(window))
+    })?;
     println!("clicked in the manager; the app's window came: “{}”, {:?}", window.title, window.rect);
-    println!("{}\n{}", target.join("manager.png").display(), target.join("app.png").display());
+    println!("{}\n{}", target.join("manager.png").display(), path.display());
     Ok(())
 }
 
