@@ -1,26 +1,75 @@
-//! Builds the library OS image and lets the binary embed it.
+//! Builds the programs that the binary carries: the library OS image and the manager.
 //!
-//! The image is a static program without libc, so it cannot be an ordinary dependency: it is built by a cargo of its
-//! own, into its own target directory, with its own linker script.
+//! Neither can be an ordinary dependency. The image is a static program without libc and has its own linker script; the
+//! manager would bring a toolkit into every process of a running app. Each is built by a cargo of its own, into a target
+//! directory that all profiles share, and always optimised.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, ExitCode};
 
-fn main() {
-    if let Err(message) = build() {
-        println!("cargo::error={message}");
+fn main() -> ExitCode {
+    match build() {
+        Ok(()) => ExitCode::SUCCESS,
+        // After a failure, not after an error that it is told by a directive, cargo also shows what the compiler said.
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
     }
 }
 
 fn build() -> Result<(), String> {
-    let env = |name: &str| std::env::var(name).map_err(|e| format!("{name}: {e}"));
-    let root = PathBuf::from(env("CARGO_MANIFEST_DIR")?).join("..");
     let out = PathBuf::from(env("OUT_DIR")?);
-    for watched in ["libos", "monitor/abi", "compositor-bridge/channel", "Cargo.toml", "Cargo.lock"] {
+    // OUT_DIR is TARGET/PROFILE/build/postern-HASH/out.
+    let target =
+        out.ancestors().nth(4).ok_or_else(|| format!("OUT_DIR: {}", out.display()))?.join("embedded");
+    let root = Path::new(&env("CARGO_MANIFEST_DIR")?).join("..");
+    let watched = [
+        "libos",
+        "monitor",
+        "compositor-bridge/channel",
+        "app/library",
+        "app/manager",
+        "assets",
+        "Cargo.toml",
+        "Cargo.lock",
+    ];
+    for watched in watched {
         println!("cargo::rerun-if-changed={}", root.join(watched).display());
     }
+    let (image_target, manager_target) = (target.join("image"), target.join("manager"));
+    let image = start(image(&root, &image_target)?)?;
+    let manager = start(manager(&root, &manager_target)?)?;
+    let (image, manager) = (finish(image, "the library OS image"), finish(manager, "the manager"));
+    image?;
+    manager?;
+    embed("POSTERN_IMAGE", &image_target.join("x86_64-unknown-linux-gnu/release/postern-libos"))?;
+    embed("POSTERN_MANAGER", &manager_target.join("release/postern-manager"))
+}
+
+fn env(name: &str) -> Result<String, String> {
+    std::env::var(name).map_err(|e| format!("{name}: {e}"))
+}
+
+/// A build of a package's binary, without what the outer cargo says for its own.
+fn cargo(command: &str, root: &Path, target: &Path, package: &str) -> Result<Command, String> {
+    let mut cargo = Command::new(env("CARGO")?);
+    cargo.current_dir(root).args([command, "--release", "--package", package, "--bin", package]);
+    cargo.arg("--target-dir").arg(target);
+    for outer in [
+        "RUSTFLAGS",
+        "CARGO_ENCODED_RUSTFLAGS",
+        "CARGO_BUILD_TARGET",
+        "RUSTC_WORKSPACE_WRAPPER",
+        "RUSTC_WRAPPER",
+    ] {
+        cargo.env_remove(outer);
+    }
+    Ok(cargo)
+}
+
+fn image(root: &Path, target: &Path) -> Result<Command, String> {
     let script = root.join("libos/image.ld").canonicalize().map_err(|e| format!("libos/image.ld: {e}"))?;
-    let target_dir = out.join("image");
     let flags = [
         "-Cpanic=abort".into(),
         "-Crelocation-model=pic".into(),
@@ -32,43 +81,41 @@ fn build() -> Result<(), String> {
         "-Clink-arg=-Wl,--gc-sections,--build-id".into(),
         format!("-Clink-arg=-Wl,-T,{}", script.display()),
     ];
-    let status = Command::new(env("CARGO")?)
-        .current_dir(&root)
-        .args([
-            "build",
-            "--release",
-            "--package",
-            "postern-libos",
-            "--features",
-            "image",
-            "--bin",
-            "postern-libos",
-        ])
-        .args(["--target", "x86_64-unknown-linux-gnu", "--target-dir"])
-        .arg(&target_dir)
+    let mut cargo = cargo("build", root, target, "postern-libos")?;
+    cargo
+        .args(["--features", "image", "--target", "x86_64-unknown-linux-gnu"])
         // One flag a field: a path may hold spaces.
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
         .env("CARGO_PROFILE_RELEASE_LTO", "thin")
-        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1")
-        .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_BUILD_TARGET")
-        .env_remove("RUSTC_WORKSPACE_WRAPPER")
-        .env_remove("RUSTC_WRAPPER")
-        .status()
-        .map_err(|e| format!("cargo did not start: {e}"))?;
-    if !status.success() {
-        return Err("the library OS image did not build".into());
-    }
-    let image = target_dir.join("x86_64-unknown-linux-gnu/release/postern-libos");
-    check(&image)?;
-    println!("cargo::rustc-env=POSTERN_IMAGE={}", image.display());
-    Ok(())
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1");
+    Ok(cargo)
 }
 
-fn check(image: &Path) -> Result<(), String> {
-    match std::fs::metadata(image) {
-        Ok(m) if m.len() > 0 => Ok(()),
-        Ok(_) => Err(format!("{}: empty", image.display())),
-        Err(e) => Err(format!("{}: {e}", image.display())),
+fn manager(root: &Path, target: &Path) -> Result<Command, String> {
+    let mut cargo = cargo("rustc", root, target, "postern-manager")?;
+    // Without symbols, which are a fifth of it. Cargo's own setting for that would hold for all dependencies too.
+    cargo.args(["--", "-Cstrip=symbols"]);
+    Ok(cargo)
+}
+
+fn start(mut cargo: Command) -> Result<Child, String> {
+    cargo.spawn().map_err(|e| format!("cargo did not start: {e}"))
+}
+
+fn finish(mut cargo: Child, what: &str) -> Result<(), String> {
+    match cargo.wait() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) => Err(format!("{what} did not build")),
+        Err(e) => Err(format!("{what}: {e}")),
     }
+}
+
+/// Lets the crate find a program under the name of this variable.
+fn embed(variable: &str, program: &Path) -> Result<(), String> {
+    match std::fs::metadata(program) {
+        Ok(facts) if facts.len() > 0 => println!("cargo::rustc-env={variable}={}", program.display()),
+        Ok(_) => return Err(format!("{}: empty", program.display())),
+        Err(e) => return Err(format!("{}: {e}", program.display())),
+    }
+    Ok(())
 }

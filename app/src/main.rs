@@ -1,8 +1,7 @@
-//! Postern: the manager window and the command line.
+//! Postern: the command line, and the manager window inside.
 #![forbid(unsafe_code)]
 
 mod cli;
-mod library;
 mod manager;
 
 use std::process::ExitCode;

@@ -1,7 +1,7 @@
 //! `postern list`.
 
 use super::{print, print_json};
-use crate::library::{Surroundings, installed_apps};
+use postern_library::{Surroundings, installed_apps};
 use postern_monitor::manifest::Manifest;
 use serde::Serialize;
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! `postern permit` and `permissions`.
 
 use super::{print, print_json};
-use crate::library::{Surroundings, find_app};
+use postern_library::{Surroundings, find_app};
 use postern_monitor::control::running;
 use postern_monitor::manifest::{Manifest, ManifestError};
 use postern_monitor::permission::{Effect, NAMES};

@@ -1,8 +1,8 @@
 //! `postern run`: from what the user wrote to what the monitor is told.
 
 use super::{RunArgs, endpoints, grants};
-use crate::library::{Surroundings, find_app};
 use anyhow::{Context as _, bail};
+use postern_library::{Surroundings, find_app};
 use postern_monitor::config::{Config, Display, Session};
 use postern_monitor::files::Mounts;
 use postern_monitor::manifest::{FileGrant, Manifest, ManifestError, NetworkMode};

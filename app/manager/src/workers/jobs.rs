@@ -1,6 +1,5 @@
 //! Does what the window asks for, one thing after the other. What takes long gets a thread of its own.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
@@ -17,14 +16,14 @@ const STOP_PATIENCE: Duration = Duration::from_secs(15);
 pub(super) fn run(jobs: &Receiver<Job>, paths: &OwnPaths, pulse: &Arc<Pulse>, out: &Events) {
     while let Ok(job) = jobs.recv() {
         match job {
-            Job::Launch { app } => launch::launch(&app, &paths.logs, out),
+            Job::Launch { app } => launch::launch(&app, paths, out),
             Job::Stop { app } => apart("stop", out, "The app cannot be stopped", {
                 let pulse = Arc::clone(pulse);
                 move |out| stop(&app, &pulse, out)
             }),
             Job::Restart { app } => apart("restart", out, "The app cannot be restarted", {
-                let (pulse, logs) = (Arc::clone(pulse), paths.logs.clone());
-                move |out| restart(&app, &logs, &pulse, out)
+                let (pulse, paths) = (Arc::clone(pulse), paths.clone());
+                move |out| restart(&app, &paths, &pulse, out)
             }),
             Job::Permit { app, changes } => {
                 if let Err(error) = backend::permit(&app, &changes) {
@@ -68,7 +67,7 @@ fn stop(app: &str, pulse: &Pulse, out: &Events) {
     pulse.hurry();
 }
 
-fn restart(app: &str, logs: &Path, pulse: &Pulse, out: &Events) {
+fn restart(app: &str, paths: &OwnPaths, pulse: &Pulse, out: &Events) {
     let fail =
         |why: String| out.send(Event::LaunchEnded { app: app.to_owned(), error: Some(why), early: true });
     if let Err(error) = backend::stop(app) {
@@ -82,5 +81,5 @@ fn restart(app: &str, logs: &Path, pulse: &Pulse, out: &Events) {
         std::thread::sleep(Duration::from_millis(50));
     }
     pulse.hurry();
-    launch::launch(app, logs, out);
+    launch::launch(app, paths, out);
 }

@@ -1,11 +1,9 @@
 //! The apps of this machine, as its desktop entries describe them.
+#![forbid(unsafe_code)]
 
 pub mod desktop_entry;
 pub mod exec;
-pub mod icon_image;
-pub mod icon_theme;
 pub mod locale;
-pub mod search;
 
 use std::collections::HashSet;
 use std::fs;

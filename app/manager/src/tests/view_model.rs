@@ -10,7 +10,7 @@ use super::busy;
 
 fn compare(name: &str, state: &State) {
     let path: PathBuf =
-        [env!("CARGO_MANIFEST_DIR"), "src/manager/tests/snapshots", &format!("{name}.json")].iter().collect();
+        [env!("CARGO_MANIFEST_DIR"), "src/tests/snapshots", &format!("{name}.json")].iter().collect();
     let now = serde_json::to_string_pretty(&present::view(state)).expect("views can be written out") + "\n";
     if std::env::var_os("POSTERN_UPDATE_SNAPSHOTS").is_some() {
         std::fs::write(&path, &now).expect("the snapshot can be written");

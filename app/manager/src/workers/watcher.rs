@@ -13,7 +13,7 @@ use super::super::command::Event;
 use super::super::{APP_ID, backend};
 use super::Events;
 use super::pulse::Pulse;
-use crate::library::{self, Surroundings};
+use postern_library::{self as library, Surroundings};
 
 /// How long changes are collected before they are read: package managers write many files at once.
 const SETTLE: Duration = Duration::from_millis(250);

@@ -8,7 +8,7 @@ use egui::{ColorImage, Context, Rect, TextureHandle, TextureOptions, Ui, Vec2};
 use super::super::command::{IconKey, IconRequest};
 use super::super::theme::{self, Tokens};
 use super::super::view::AppRef;
-use crate::library::icon_image::IconImage;
+use crate::icons::image::IconImage;
 
 /// Textures by icon and size.
 #[derive(Default)]

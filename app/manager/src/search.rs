@@ -1,6 +1,6 @@
 //! Ranking of apps for what was typed into the search box.
 
-use super::App;
+use postern_library::App;
 
 /// The scores of the ways in which a word can match, best first. A better way always beats any sum of worse ones for
 /// queries of a few words.
@@ -88,8 +88,8 @@ fn letters_in_order(text: &str, word: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::desktop_entry::DesktopEntry;
     use super::*;
+    use postern_library::desktop_entry::DesktopEntry;
 
     fn app(name: &str, comment: &str, keywords: &[&str]) -> App {
         App {

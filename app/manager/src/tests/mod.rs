@@ -9,8 +9,8 @@ use std::sync::Arc;
 use super::command::Event;
 use super::data::{Frame, Grant, HomeAccess, PermissionKey, Permissions, Refusal, Report, Sample};
 use super::state::State;
-use crate::library::App;
-use crate::library::desktop_entry::DesktopEntry;
+use postern_library::App;
+use postern_library::desktop_entry::DesktopEntry;
 
 pub(super) fn app(id: &str, name: &str, comment: &str) -> App {
     App {

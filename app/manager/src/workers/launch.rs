@@ -1,14 +1,14 @@
-//! Starting apps. An app is a process of its own from the start: it goes on when the manager is closed.
+//! Starting apps, through `postern run`. An app is a process of its own from the start: it goes on when the manager is closed.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use super::super::command::Event;
+use super::super::command::{Event, OwnPaths};
 use super::{Events, spawn};
 
 /// An end within this time counts as a failed start.
@@ -23,18 +23,18 @@ const TAIL_LINES: usize = 6;
 /// The exit status of an app that ended because it was asked to (SIGTERM).
 const ASKED_TO_END: i32 = 128 + 15;
 
-/// Starts an app through this program's own `run`, and tells when it has ended.
-pub(super) fn launch(app: &str, logs: &Path, out: &Events) {
-    if let Err(error) = try_launch(app, logs, out) {
+/// Starts an app and tells when it has ended.
+pub(super) fn launch(app: &str, paths: &OwnPaths, out: &Events) {
+    if let Err(error) = try_launch(app, paths, out) {
         out.send(Event::LaunchEnded { app: app.to_owned(), error: Some(error.to_string()), early: true });
     }
 }
 
-fn try_launch(app: &str, logs: &Path, out: &Events) -> std::io::Result<()> {
-    fs::create_dir_all(logs)?;
-    let log_path = logs.join(format!("{}.log", app.replace('/', "_")));
+fn try_launch(app: &str, paths: &OwnPaths, out: &Events) -> std::io::Result<()> {
+    fs::create_dir_all(&paths.logs)?;
+    let log_path = paths.logs.join(format!("{}.log", app.replace('/', "_")));
     let log = File::options().write(true).create(true).truncate(true).mode(0o600).open(&log_path)?;
-    let mut child = Command::new(std::env::current_exe()?)
+    let mut child = Command::new(&paths.program)
         .args(["run", app])
         .stdin(Stdio::null())
         // To a file and not a pipe: the app may write after the manager is gone.

@@ -16,7 +16,7 @@ use super::state::State;
 use super::theme::{self, Themes, Tokens};
 use super::view::View;
 use super::workers::{Started, Workers};
-use crate::library::Surroundings;
+use postern_library::Surroundings;
 
 /// How often words like "3 minutes ago" are brought up to date.
 const MINUTE: Duration = Duration::from_secs(60);

@@ -13,7 +13,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 
 use super::command::{Event, IconRequest, Job, OwnPaths};
-use crate::library::Surroundings;
+use postern_library::Surroundings;
 use pulse::Pulse;
 
 /// Wakes the window.

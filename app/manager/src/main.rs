@@ -1,7 +1,10 @@
-//! The manager: a window with the apps of the machine, what they may do, and how they fare.
+//! The manager, `postern` without a command: a window with the apps of the machine, what they may do, and how they fare.
 //!
 //! Model, draw, command: [`state`] holds what is known, [`present`] turns it into a [`view`] of plain data, [`draw`] turns
 //! that into widgets and collects [`command`]s, and [`apply`] alone carries them out. [`workers`] do all that takes time.
+//!
+//! It is a program of its own inside `postern`, so that the processes of running apps do not carry a toolkit.
+#![forbid(unsafe_code)]
 
 mod app;
 mod apply;
@@ -9,7 +12,9 @@ mod backend;
 mod command;
 mod data;
 mod draw;
+mod icons;
 mod present;
+mod search;
 mod settings;
 mod state;
 #[cfg(test)]
@@ -21,23 +26,37 @@ mod workers;
 use std::env;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 
-use crate::library::Surroundings;
 use command::OwnPaths;
+use postern_library::Surroundings;
 
 /// The name by which the desktop knows the window: that of the desktop entry.
 const APP_ID: &str = "postern";
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("postern: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
 
 /// Opens the window and returns when it is closed. Apps go on.
 ///
 /// # Errors
 /// When there is no Wayland session or no way to draw in it.
-pub fn run() -> anyhow::Result<()> {
+fn run() -> anyhow::Result<()> {
+    // The host names a program after the file that it came from, and this one came from none.
+    nix::sys::prctl::set_name(c"postern")?;
+    let program = env::args_os().nth(1).context("this is a part of postern, which starts it")?;
     require_wayland()?;
     let around = Surroundings::from_env();
-    let paths = own_paths(&around)?;
+    let paths = own_paths(program.into(), &around)?;
     let options = eframe::NativeOptions {
         viewport: egui::ViewportBuilder::default()
             .with_title("Postern")
@@ -75,7 +94,7 @@ fn require_wayland() -> anyhow::Result<()> {
 }
 
 /// Where the window keeps its settings and the output of apps, by the XDG base directory specification.
-fn own_paths(around: &Surroundings) -> anyhow::Result<OwnPaths> {
+fn own_paths(program: PathBuf, around: &Surroundings) -> anyhow::Result<OwnPaths> {
     let dir = |variable: &str, below_home: &str| {
         env::var_os(variable)
             .map(PathBuf::from)
@@ -85,6 +104,7 @@ fn own_paths(around: &Surroundings) -> anyhow::Result<OwnPaths> {
             .with_context(|| format!("neither {variable} nor HOME is set"))
     };
     Ok(OwnPaths {
+        program,
         settings: dir("XDG_CONFIG_HOME", ".config")?.join("manager.json"),
         logs: dir("XDG_STATE_HOME", ".local/state")?.join("logs"),
     })

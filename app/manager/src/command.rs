@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::data::{PermissionChange, PermissionKey, Permissions, Report, Sample};
-use crate::library::App;
-use crate::library::icon_image::IconImage;
+use crate::icons::image::IconImage;
+use postern_library::App;
 
 /// A page of the window.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -239,9 +239,11 @@ pub struct IconKey {
     pub pixels: u32,
 }
 
-/// Where the manager keeps files of its own.
+/// The manager's own files.
 #[derive(Clone, Debug)]
 pub struct OwnPaths {
+    /// The program `postern`, which starts apps.
+    pub program: PathBuf,
     /// The window's settings.
     pub settings: PathBuf,
     /// The output of apps that the manager started, a file per app.

@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::command::{Command, Event, Job, Page, SortBy};
 use super::data::{PermissionKey, Permissions, Report, Sample};
 use super::settings::Settings;
-use crate::library::{App, search};
+use crate::search;
+use postern_library::App;
 
 /// How many samples a graph keeps: one minute.
 pub const HISTORY: usize = 60;

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::Surroundings;
+use postern_library::Surroundings;
 
 /// The theme that every lookup ends with.
 const LAST_THEME: &str = "hicolor";
@@ -226,8 +226,8 @@ fn chosen_theme(around: &Surroundings) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::locale::Locale;
     use super::*;
+    use postern_library::locale::Locale;
 
     const INDEX: &str = "[Icon Theme]\nName=x\nInherits=parent\nDirectories=16x16/apps,48x48/apps,scalable/apps\n\
         ScaledDirectories=48x48@2/apps\n[16x16/apps]\nSize=16\nType=Fixed\n[48x48/apps]\nSize=48\n\

@@ -3,7 +3,7 @@
 use super::super::state::State;
 use super::super::view::{Badge, Empty, LibraryView, Tile};
 use super::app_ref;
-use crate::library::App;
+use postern_library::App;
 
 pub(super) fn view(state: &State) -> LibraryView {
     let apps = state.apps.as_deref().map(Vec::as_slice).unwrap_or_default();
