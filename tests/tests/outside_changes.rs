@@ -1,8 +1,9 @@
-//! inotify in a granted folder: what others do is told as natively, and what the app does is told once.
+//! What others do to files that an app has: inotify tells of it as natively, and the app does not hang.
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use postern_tests::Rig;
+use postern_tests::session::wait_for;
+use postern_tests::{Rig, Running};
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -149,4 +150,20 @@ fn what_others_do_is_told_and_what_the_app_does_is_told_once() {
         natively.iter().zip(&sandboxed).filter(|(native, sandboxed)| native != sandboxed).collect();
     assert!(different.is_empty(), "{different:#?}");
     assert_eq!(natively.len(), sandboxed.len());
+}
+
+#[test]
+fn a_private_home_that_somebody_deletes_ends_in_errors() {
+    let rig = Rig::new().unwrap();
+    let granted = folder(&rig, "granted");
+    let text = "mkdir ~/d && echo > ~/d/a && until [ -e go ]; do sleep 0.05; done; \
+                ( echo > ~/d/b ) 2>/dev/null && exit 7; cd ~/d && mkdir c 2>/dev/null && exit 8; exit 42";
+    let folder = granted.to_str().unwrap();
+    let options = ["--id", "homeless", "--grant", folder, "--cwd", folder];
+    let mut app = Running::start(&rig, &options, &["sh", "-c", text]).unwrap();
+    let home = rig.home().join(".local/share/postern/homes/homeless");
+    wait_for("a file in the private home", || Ok(home.join("d/a").exists().then_some(()))).unwrap();
+    fs::remove_dir_all(&home).unwrap();
+    fs::write(granted.join("go"), "").unwrap();
+    assert_eq!(app.end().unwrap(), 42);
 }

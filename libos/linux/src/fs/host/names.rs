@@ -259,7 +259,8 @@ impl HostInode {
             return Err(error);
         }
         if !resolved.created {
-            return Err(Errno::EEXIST);
+            // Without a record the way to it ended before: somebody outside has removed a directory.
+            return Err(if resolved.records.is_empty() { Errno::ENOENT } else { Errno::EEXIST });
         }
         let (attributes, _) = resolved.records.pop().ok_or(Errno::EIO)?;
         let inode = self.mount.intern(&attributes, Vec::new());
