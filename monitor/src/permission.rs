@@ -94,6 +94,16 @@ pub struct FileGrant {
     pub write: bool,
 }
 
+impl FileGrant {
+    /// The grant that a value of the permission `files` adds: `+PATH` or `+PATH:ro`. `None`: it adds none.
+    pub(crate) fn added_by(value: &str) -> Option<Self> {
+        if value.starts_with('-') {
+            return None;
+        }
+        value.strip_prefix('+').unwrap_or(value).parse().ok()
+    }
+}
+
 /// The clipboard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -206,7 +216,7 @@ impl Permissions {
             self.files.retain(|grant| grant.path != path);
             return Some(());
         }
-        let grant: FileGrant = value.strip_prefix('+').unwrap_or(value).parse().ok()?;
+        let grant = FileGrant::added_by(value)?;
         self.files.retain(|other| other.path != grant.path);
         self.files.push(grant);
         Some(())
@@ -253,7 +263,7 @@ impl Permissions {
 }
 
 /// When a change of the permission `name` holds for a running app: opens and connections are checked one by one, but
-/// what is mounted was decided at the start.
+/// what is mounted stays mounted. Only what is added can be there at once.
 #[must_use]
 pub fn effect_of(name: &str) -> Effect {
     match name {

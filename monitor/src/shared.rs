@@ -180,21 +180,28 @@ impl Shared {
     /// # Errors
     /// If the app is not to have it.
     pub fn grant_dropped(&self, path: &Path) -> Result<Option<u32>, MountError> {
-        let Some(mount) = self.mounts.add_late(path)? else { return Ok(None) };
         let grant = FileGrant { path: path.to_owned(), write: true };
+        let Some(mount) = self.grant(&grant)? else { return Ok(None) };
         {
             let mut permissions = lock(&self.permissions);
             permissions.files.retain(|other| other.path != grant.path);
             permissions.files.push(grant);
         }
         lock(&self.dropped).push(path.to_owned());
-        let place = path.as_os_str().as_bytes();
+        Ok(Some(mount))
+    }
+
+    /// Mounts what is granted in the running family. Returns the number of the mount; `None` if the family has it already.
+    fn grant(&self, grant: &FileGrant) -> Result<Option<u32>, MountError> {
+        let Some(mount) = self.mounts.add_late(grant)? else { return Ok(None) };
+        let place = grant.path.as_os_str().as_bytes();
         let args = [mount.id.into(), mount.flags.into(), u64::try_from(place.len()).unwrap_or(0)];
         self.send_named_event(EventKind::Mounted, args, place, None);
         Ok(Some(mount.id))
     }
 
-    /// Changes a permission. What can act at once does: streams that are no longer permitted are shut down.
+    /// Changes a permission. What can act at once does: streams that are no longer permitted are shut down, files that
+    /// are granted appear.
     ///
     /// # Errors
     /// If there is no such permission or value.
@@ -204,6 +211,10 @@ impl Shared {
             permissions.set(name, value)?;
             permission_bits(&permissions)
         };
+        let granted = (name == "files").then(|| FileGrant::added_by(value)).flatten();
+        if granted.is_some_and(|grant| self.grant(&grant).is_ok()) {
+            return Ok(Effect::Now);
+        }
         let effect = effect_of(name);
         if effect == Effect::NextStart {
             let mut waiting = lock(&self.at_next_start);

@@ -8,6 +8,7 @@ use postern_abi::calls::{node, open, set};
 use postern_abi::message::split_record;
 use postern_monitor::answer::Answer;
 use postern_monitor::files::{Mounts, Policy};
+use postern_monitor::permission::FileGrant;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -292,7 +293,11 @@ fn what_is_dropped_is_added_to_what_runs() {
     s.write("config/postern/apps/a.json", "{}", 0o600);
     s.mounts.hide(&s.path.join("config/postern"));
     let at = |name: &str| s.path.join(name);
-    let added = |name: &str| s.mounts.add_late(&at(name)).map(|added| added.map(|mount| u64::from(mount.id)));
+    let grant = |path: &Path, write| {
+        let grant = FileGrant { path: path.to_owned(), write };
+        s.mounts.add_late(&grant).map(|added| added.map(|mount| u64::from(mount.id)))
+    };
+    let added = |name: &str| grant(&at(name), true);
     assert!(s.mounts.find(&at("docs/letter")).is_none());
     let file = added("docs/letter").expect("added").expect("new");
     assert!(file > 2);
@@ -312,8 +317,17 @@ fn what_is_dropped_is_added_to_what_runs() {
     assert_eq!(s.error(config, READ, "postern/apps/a.json"), Some(Errno::EACCES));
     assert!(added("missing").is_err() && added("docs/../docs/folder").is_err());
     for covering in ["/", "/home", "/srv", "/proc/self", "/dev/null"] {
-        assert!(s.mounts.add_late(Path::new(covering)).is_err(), "{covering}");
+        assert!(grant(Path::new(covering), true).is_err(), "{covering}");
     }
+    // To be read only: not what the app can write to already. What it can read it can be given to write.
+    assert!(grant(&at("docs/folder"), false).is_err());
+    s.write("papers/will", "All", 0o644);
+    let papers = grant(&at("papers"), false).expect("added").expect("new");
+    assert_eq!(s.error(papers, READ, "will"), None);
+    assert_eq!(s.error(papers, READ | WRITE, "will"), Some(Errno::EROFS));
+    assert_eq!(grant(&at("papers/will"), false).expect("there already"), None);
+    let papers = added("papers").expect("added").expect("new");
+    assert_eq!(s.error(papers, READ | WRITE, "will"), None);
     // What the app hands out is what it sees, under its name on the host.
     assert_eq!(s.mounts.shown_at(Path::new("/srv/docs/letter")), Some(at("docs/letter")));
     for none in ["/srv/link", "/srv/missing", "/elsewhere", "/srv/config/postern/apps/a.json", "relative"] {

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use postern_tests::Rig;
+use postern_tests::{Rig, Running};
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -102,4 +102,31 @@ fn an_app_sees_what_others_change() {
 #[test]
 fn an_app_that_may_only_read_sees_it_too() {
     changes_are_seen(":ro");
+}
+
+#[test]
+fn what_is_granted_while_an_app_runs_it_has_at_once() {
+    let rig = Rig::new().unwrap();
+    let [given, shown] = ["given", "shown"].map(|name| {
+        let folder = rig.dir.join(name);
+        fs::create_dir(&folder).unwrap();
+        rig.own(&folder).unwrap();
+        fs::write(folder.join("text"), name).unwrap();
+        folder.display().to_string()
+    });
+    let text = "until [ \"$(cat $1/text 2>/dev/null)\" = given ]; do sleep 0.05; done; echo kept > $1/new || exit 1; \
+                until [ \"$(cat $2/text 2>/dev/null)\" = shown ]; do sleep 0.05; done; \
+                ( echo no > $2/new ) 2>/dev/null && exit 2; exit 42";
+    let mut app = Running::start(&rig, &["--id", "late"], &["sh", "-c", text, "sh", &given, &shown]).unwrap();
+    app.status().unwrap();
+    let permit = |value: &str| rig.postern(&["permit", "late", "files", value]).unwrap().stdout;
+    let said = permit(&format!("+{given}"));
+    assert!(said.ends_with(": now\n"), "{said}");
+    // It could write to it all the same, so this has to wait.
+    let said = permit(&format!("+{given}:ro"));
+    assert!(said.ends_with("next start\n"), "{said}");
+    let said = permit(&format!("+{shown}:ro"));
+    assert!(said.ends_with(": now\n"), "{said}");
+    assert_eq!(app.end().unwrap(), 42);
+    assert_eq!(fs::read_to_string(Path::new(&given).join("new")).unwrap(), "kept\n");
 }

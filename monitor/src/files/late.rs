@@ -1,6 +1,7 @@
-//! Mounts that are added while the app runs: files and folders that the user dropped on it.
+//! Mounts that are added while the app runs: files and folders that the user dropped on it, or granted it meanwhile.
 
 use super::mounts::{Mount, MountError, Mounts, Policy};
+use crate::permission::FileGrant;
 use postern_abi::boot::mount;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -41,13 +42,13 @@ impl Late {
 }
 
 impl Mounts {
-    /// Adds a mount of `path`, to be read and written, for an app that runs already. `None`: the app has it. The path is
-    /// not trusted.
+    /// Adds a mount of what is granted for an app that runs already. `None`: the app has it. The path is not trusted.
     ///
     /// # Errors
-    /// If the app is not to have it: it does not exist, is Postern's own, or would take the place of something that the
-    /// app needs.
-    pub fn add_late(&self, path: &Path) -> Result<Option<&Mount>, MountError> {
+    /// If the app is not to have it: it does not exist, is Postern's own, would take the place of something that the app
+    /// needs, or is to be read only and the app can write to it already.
+    pub fn add_late(&self, grant: &FileGrant) -> Result<Option<&Mount>, MountError> {
+        let path = grant.path.as_path();
         let wrong = |reason: &str| MountError { path: path.to_owned(), reason: reason.to_owned() };
         if !crate::permission::is_plain(path) {
             return Err(wrong("not an absolute path without `.` and `..`"));
@@ -57,8 +58,11 @@ impl Mounts {
             return Err(wrong("no file or folder of the user's"));
         }
         // By the path that it was dropped under, which leads through links perhaps.
-        if self.has(path, &real) {
-            return Ok(None);
+        match self.has(path, &real) {
+            Some(can_write) if can_write == grant.write => return Ok(None),
+            // A second mount would not take away the first.
+            Some(true) => return Err(wrong("the app can write to it until it ends")),
+            _ => {}
         }
         // What the user granted of it before is in it still.
         let is_covered = |other: &Mount| match other.path.strip_prefix(path) {
@@ -69,7 +73,8 @@ impl Mounts {
         if self.all().any(is_covered) {
             return Err(wrong("it would take the place of what the app has there"));
         }
-        let added = Self::open_mount(&real, path, 0, Policy::Granted)?;
+        let added =
+            Self::open_mount(&real, path, if grant.write { 0 } else { mount::READ_ONLY }, Policy::Granted)?;
         // What was opened, and not what may have taken its place meanwhile.
         let opened = std::fs::read_link(format!("/proc/self/fd/{}", added.root.as_raw_fd()));
         if !opened.is_ok_and(|opened| opened == real) {
@@ -86,12 +91,11 @@ impl Mounts {
         Ok(Some(added))
     }
 
-    /// Whether the app sees the host's `real` at `path`, and can change it.
-    fn has(&self, path: &Path, real: &Path) -> bool {
-        let Some((found, _)) = self.find(path) else { return false };
-        let there = || self.host_path(path)?.canonicalize().ok();
-        let is_same = || there().is_some_and(|there| there == real);
-        found.policy == Policy::Granted && found.flags & mount::READ_ONLY == 0 && is_same()
+    /// Whether the app can change the host's `real`, which it was granted at `path`. `None`: it was not.
+    fn has(&self, path: &Path, real: &Path) -> Option<bool> {
+        let (found, _) = self.find(path).filter(|(found, _)| found.policy == Policy::Granted)?;
+        let there = self.host_path(path)?.canonicalize().ok()?;
+        (there == real).then(|| found.is_writable())
     }
 
     /// Where on the host a file or folder is that the app sees at `path`. `None`: it sees none there, or a link, which
