@@ -82,8 +82,8 @@ fn serve(shared: &Shared, usage: &Usage, stream: UnixStream) {
             Ok(0) | Err(_) => return,
             Ok(_) => {}
         }
-        let reply = match serde_json::from_slice::<Request>(&line) {
-            Err(error) => Reply::Error(format!("not a request: {error}")),
+        let (reply, then) = match serde_json::from_slice::<Request>(&line) {
+            Err(error) => (Reply::Error(format!("not a request: {error}")), None),
             Ok(Request::Subscribe { interval_ms, memory }) => {
                 let interval = Duration::from_millis(interval_ms).max(MIN_INTERVAL);
                 loop {
@@ -95,19 +95,17 @@ fn serve(shared: &Shared, usage: &Usage, stream: UnixStream) {
                 }
             }
             // The client hears first: the monitor may be gone right after it was told.
-            Ok(Request::Stop) => {
-                let _ = send(stream.get_mut(), &Reply::Done);
-                shared.mailbox.tell(News::Stop);
-                continue;
-            }
-            Ok(Request::Kill) => {
-                let _ = send(stream.get_mut(), &Reply::Done);
-                shared.mailbox.tell(News::Kill);
-                continue;
-            }
-            Ok(request) => answer(shared, usage, request),
+            Ok(Request::Stop) => (Reply::Done, Some(News::Stop)),
+            Ok(Request::Kill) => (Reply::Done, Some(News::Kill)),
+            Ok(Request::Status { memory }) => (Reply::Status(Box::new(status(shared, usage, memory))), None),
+            Ok(Request::Attach { socket }) => (attach(shared, socket), None),
+            Ok(Request::Permit { permission, value }) => (permit(shared, &permission, &value), None),
         };
-        if send(stream.get_mut(), &reply).is_err() {
+        let sent = send(stream.get_mut(), &reply);
+        if let Some(news) = then {
+            shared.mailbox.tell(news);
+        }
+        if sent.is_err() {
             return;
         }
     }
@@ -119,17 +117,10 @@ fn send(stream: &mut UnixStream, reply: &Reply) -> io::Result<()> {
     stream.write_all(&line)
 }
 
-fn answer(shared: &Shared, usage: &Usage, request: Request) -> Reply {
-    match request {
-        Request::Status { memory } | Request::Subscribe { memory, .. } => {
-            Reply::Status(Box::new(status(shared, usage, memory)))
-        }
-        Request::Stop | Request::Kill => Reply::Done,
-        Request::Attach { socket } => attach(shared, socket),
-        Request::Permit { permission, value } => match shared.permit(&permission, &value) {
-            Ok(effect) => Reply::Permitted(effect),
-            Err(error) => Reply::Error(error.to_string()),
-        },
+fn permit(shared: &Shared, permission: &str, value: &str) -> Reply {
+    match shared.permit(permission, value) {
+        Ok(effect) => Reply::Permitted(effect),
+        Err(error) => Reply::Error(error.to_string()),
     }
 }
 

@@ -44,6 +44,7 @@ bitflags::bitflags! {
 #[expect(missing_docs, reason = "the names are open's own")]
 pub mod flags {
     pub const O_ACCMODE: u32 = 3;
+    pub const O_RDONLY: u32 = 0;
     pub const O_WRONLY: u32 = 1;
     pub const O_RDWR: u32 = 2;
     pub const O_CREAT: u32 = 0o100;

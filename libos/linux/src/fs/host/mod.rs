@@ -18,6 +18,7 @@ pub use inode::HostInode;
 
 use super::OpenFile;
 use super::dentry::Dentry;
+use super::file::flags;
 use super::mount::{Cache, Mount};
 use crate::{Errno, Mutex, Result};
 use alloc::sync::{Arc, Weak};
@@ -32,8 +33,6 @@ use postern_pal::handle::Handle;
 
 /// How long names and attributes are believed where others may change them, in nanoseconds.
 const FRESH: u64 = 50_000_000;
-/// `O_RDONLY` of open(2).
-const READ_ONLY: u32 = 0;
 
 /// What [`Downcall::Flush`] takes for everything on the file system.
 const FLUSH_ALL: u64 = 2;
@@ -97,7 +96,7 @@ pub fn mount(record: &boot::Mount) -> Result<(Arc<Mount>, Arc<HostInode>)> {
 pub fn open_ahead(dentry: &Arc<Dentry>) -> Result<()> {
     let inode: Arc<dyn Any + Send + Sync> = dentry.inode.clone();
     match inode.downcast::<HostInode>() {
-        Ok(inode) if inode::is_regular(&inode) => inode.get_handle(dentry, READ_ONLY),
+        Ok(inode) if inode::is_regular(&inode) => inode.get_handle(dentry, flags::O_RDONLY),
         _ => Ok(()),
     }
 }
