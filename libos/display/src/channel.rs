@@ -5,7 +5,9 @@ use crate::surface::{Attach, Role, Surface};
 use crate::{Display, Outgoing, Platform};
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
-use postern_channel::{self as msg, DecodeError, Hello, Message, Text, TextField, VERSION};
+use postern_channel::{
+    self as msg, Commit, CommitFlag, DecodeError, Hello, Message, Text, TextField, VERSION,
+};
 
 impl<P: Platform> Display<P> {
     pub(crate) fn send(&mut self, message: &Message<'_>, handle: Option<P::Handle>) {
@@ -18,6 +20,25 @@ impl<P: Platform> Display<P> {
             bytes.truncate(len);
             self.out.push_back(Outgoing { bytes, handle });
         }
+    }
+
+    /// Puts a commit in the place of the one before it, if that is not sent yet and neither has contents. What a client asks
+    /// for right after its first commit, as GTK 3 does with decorations, then counts before the compositor configures the
+    /// window: if it came between that and the first contents, `KWin` would take the frame off the size.
+    pub(crate) fn replace_unsent(&mut self, commit: &Commit) -> bool {
+        if commit.flags & CommitFlag::BUFFER != 0 {
+            return false;
+        }
+        let last = self.out.iter_mut().rev().find_map(|out| match Message::decode(&out.bytes) {
+            Ok(Message::Commit(last, _)) if last.surface == commit.surface => Some((last, out)),
+            _ => None,
+        });
+        let Some((last, out)) = last else { return false };
+        if last.flags & CommitFlag::BUFFER != 0 || last.feedback != commit.feedback {
+            return false;
+        }
+        let flags = commit.flags | last.flags & CommitFlag::MINIMIZE;
+        Message::Commit(Commit { flags, ..*commit }, &[]).encode(&mut out.bytes).is_some()
     }
 
     /// Takes the next message for the bridge.

@@ -251,7 +251,9 @@ impl<P: Platform> Display<P> {
         }
         let Some(surface) = self.surfaces.get(&number) else { return };
         let texts = if first { [surface.title.clone(), surface.app_id.clone()] } else { Default::default() };
-        self.send(&Message::Commit(commit, &[]), None);
+        if first || !self.replace_unsent(&commit) {
+            self.send(&Message::Commit(commit, &[]), None);
+        }
         for (field, text) in [TextField::TITLE, TextField::APP_ID].into_iter().zip(texts) {
             if !text.is_empty() {
                 self.send(&Message::Text(Text { surface: number, field }, &text), None);

@@ -37,8 +37,8 @@ globals! {
     7 "zxdg_output_manager_v1" 3 XdgOutputManager;
     8 "wp_viewporter" 1 Viewporter;
     9 "wp_cursor_shape_manager_v1" 2 CursorShapeManager;
-    10 "zxdg_decoration_manager_v1" 1 DecorationManager;
-    11 "org_kde_kwin_server_decoration_manager" 1 KdeDecorationManager;
+    10 "zxdg_decoration_manager_v1" 1 DecorationManager DECORATIONS;
+    11 "org_kde_kwin_server_decoration_manager" 1 KdeDecorationManager DECORATIONS;
     12 "zwp_primary_selection_device_manager_v1" 1 PrimaryManager;
     13 "xdg_activation_v1" 1 Activation ACTIVATION;
     14 "wp_fractional_scale_manager_v1" 1 FractionalScaleManager;

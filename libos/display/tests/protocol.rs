@@ -7,7 +7,7 @@ mod rig;
 use postern_channel::{self as msg, CommitFlag, Message};
 use postern_display::ClientError;
 use postern_display::wire::Writer;
-use rig::Rig;
+use rig::{Rig, word};
 
 const CONFIGURE: msg::Configure = msg::Configure {
     surface: 0,
@@ -307,4 +307,44 @@ fn gtk_3_learns_that_the_compositor_draws_frames() {
     // A bridge to a compositor that draws none.
     rig.bridge_says(&Message::Hello(msg::Hello { version: 1, features: 0, ..Default::default() }, &[]), None);
     assert!(rig.events().contains(&(70, 0, 1u32.to_ne_bytes().to_vec())));
+}
+
+#[test]
+fn what_follows_a_first_commit_at_once_comes_with_it() {
+    let mut rig = Rig::new();
+    rig.window();
+    rig.bind(11, "org_kde_kwin_server_decoration_manager", 1, 70);
+    rig.commit(10);
+    rig.request(70, 0, &[71, 10]);
+    rig.request(71, 1, &[2]);
+    let commits = rig.commits();
+    assert_eq!(commits.len(), 1, "{commits:?}");
+    assert_eq!(commits[0].flags & CommitFlag::CLIENT_DECORATION, 0);
+    // What is sent is sent, and contents are never dropped.
+    rig.request(71, 1, &[1]);
+    rig.configure(commits[0].surface, 77);
+    rig.request(11, 4, &[77]);
+    rig.attach(10, 21);
+    rig.commit(10);
+    rig.attach(10, 0);
+    rig.commit(10);
+    let has_contents = |commit: &msg::Commit| commit.flags & CommitFlag::BUFFER != 0;
+    assert_eq!(rig.commits().iter().map(has_contents).collect::<Vec<_>>(), [false, true, false]);
+}
+
+#[test]
+fn decorations_that_the_compositor_cannot_draw_are_not_offered() {
+    let mut rig = Rig::new();
+    let mut offered = |features: u32, registry: u32| {
+        let hello = msg::Hello { version: 1, features, ..Default::default() };
+        rig.bridge_says(&Message::Hello(hello, &[]), None);
+        rig.events();
+        rig.request(1, 1, &[registry]);
+        rig.events()
+            .iter()
+            .filter(|event| event.0 == registry && [10, 11].contains(&word(&event.2, 0)))
+            .count()
+    };
+    assert_eq!(offered(msg::Feature::ALL & !msg::Feature::DECORATIONS, 2), 0);
+    assert_eq!(offered(msg::Feature::ALL, 3), 2);
 }
