@@ -8,7 +8,7 @@ libxkbcommon0 xkb-data libwayland-client0 python3 perl git xz-utils sqlite3 dcon
 libpython3.11-testsuite postgresql-15 redis-server nginx-light wrk curl openssh-server openssh-client tmux vim-tiny
 parallel procps iproute2 nodejs ruby php-cli php-sqlite3 featherpad qtwayland5 focuswriter qt6-wayland kcalc
 gnome-text-editor weston mesa-utils glmark2-es2-wayland vulkan-tools mesa-vulkan-drivers libsdl2-dev mpv mypaint
-firefox-esr librsvg2-common"
+firefox-esr librsvg2-common mutter kwin-wayland kwin-style-breeze xwayland"
 [ "${1:-}" = programs ] && packages="$packages openjdk-17-jdk-headless mono-runtime mono-mcs libmono-system-core4.0-cil
 rustc cargo golang-go ffmpeg stress-ng libglib2.0-tests libreoffice-writer libreoffice-calc libreoffice-impress
 libreoffice-gtk3 chromium"

@@ -8,6 +8,7 @@
 pub mod conformance;
 pub mod desktop;
 pub mod fuzz;
+pub mod nested;
 pub mod picture;
 pub mod pointer;
 pub mod processes;
@@ -18,6 +19,7 @@ pub mod session;
 pub mod stress;
 pub mod terminal;
 
+pub use nested::Nested;
 pub use rig::{Outcome, Rig};
 pub use running::Running;
 pub use session::Session;

@@ -1,5 +1,7 @@
 //! Processes of the host, from /proc.
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::collections::HashSet;
 use std::fs;
 
@@ -36,6 +38,13 @@ pub fn tree(root: u32) -> Vec<u32> {
     let mut all: Vec<u32> = found.into_iter().collect();
     all.sort_unstable();
     all
+}
+
+/// Ends a process and all below it, which is the first to be ended.
+pub fn kill_tree(root: u32) {
+    for pid in tree(root).into_iter().rev().filter_map(|pid| i32::try_from(pid).ok()) {
+        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+    }
 }
 
 /// A field of /proc/PID/status.

@@ -1,6 +1,6 @@
 //! An app that runs under Postern while a test looks at it.
 
-use crate::processes::{alive, tree};
+use crate::processes::{alive, kill_tree, tree};
 use crate::rig::Rig;
 use crate::session::{Session, wait_for};
 use serde_json::Value;
@@ -33,7 +33,11 @@ impl<'a> Running<'a> {
         Self::spawn(rig, command, options, argv)
     }
 
-    fn spawn(rig: &'a Rig, mut command: Command, options: &[&str], argv: &[&str]) -> io::Result<Self> {
+    /// Starts a program by a command of `postern` with an environment of its own.
+    ///
+    /// # Errors
+    /// If Postern cannot be started.
+    pub fn spawn(rig: &'a Rig, mut command: Command, options: &[&str], argv: &[&str]) -> io::Result<Self> {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(rig.dir.join("apps.log"))?;
         command.arg("run").args(options).arg("--").args(argv);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
@@ -103,15 +107,7 @@ impl<'a> Running<'a> {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         // The monitor first: it ends its family.
-        let all = tree(self.launcher.id());
-        for pid in all.into_iter().rev() {
-            if let Ok(pid) = i32::try_from(pid) {
-                let _ = nix::sys::signal::kill(
-                    nix::unistd::Pid::from_raw(pid),
-                    nix::sys::signal::Signal::SIGKILL,
-                );
-            }
-        }
+        kill_tree(self.launcher.id());
         let _ = self.launcher.wait();
     }
 }
