@@ -3,8 +3,9 @@
 
 use crate::picture::Picture;
 use crate::rig::{root, test_user};
+use crate::running::App;
 use crate::session::{Window, wait_for};
-use crate::{Rig, Running, Session};
+use crate::{Rig, Session};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
@@ -30,22 +31,14 @@ pub fn with<T>(
 ) -> T {
     let rig = Rig::new().unwrap();
     // Before the session, so that a failed test's last sight still has the app.
-    let mut native = None;
-    let mut sandboxed = None;
+    let app;
     let session = Session::start(&rig).unwrap();
-    match options {
-        None => native = Some(session.launch(&rig, argv).unwrap()),
-        Some(options) => sandboxed = Some(Running::start_in(&rig, &session, options, argv).unwrap()),
-    }
+    app = App::start(&rig, &session, options, argv).unwrap();
     let log = || fs::read_to_string(rig.dir.join("apps.log")).unwrap_or_default();
     let (window, _) =
         session.wait_painted(&rig, title, COLOURS).unwrap_or_else(|e| panic!("{argv:?}: {e}\n{}", log()));
     let result = drive(&rig, &session, window);
-    drop(sandboxed);
-    if let Some(mut child) = native {
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
+    drop(app);
     result
 }
 
@@ -100,9 +93,16 @@ pub fn wait_text(file: &Path) -> String {
 
 /// Makes a film of colour bars, with a codec as ffmpeg calls it.
 pub fn make_film(path: &str, codec: &str) {
-    let options = ["mpv", "--no-config", &format!("--ovc={codec}"), &format!("--o={path}")];
-    let source = ["av://lavfi:testsrc2=size=640x360:rate=30:duration=3"];
-    let made = Rig::new().unwrap().native(&[&options[..], &source[..]].concat()).unwrap();
+    make_video(path, &[&format!("--ovc={codec}")], "size=640x360:rate=30:duration=3");
+}
+
+/// Makes a film of colour bars, with options for mpv's encoder; size, rate and duration as ffmpeg's test sources want
+/// them.
+pub fn make_video(path: &str, options: &[&str], source: &str) {
+    let source = format!("av://lavfi:testsrc2={source}");
+    let output = format!("--o={path}");
+    let argv = [&["mpv", "--no-config"], options, &[&output, &source]].concat();
+    let made = Rig::new().unwrap().native(&argv).unwrap();
     assert!(made.status == 0 && fs::metadata(path).unwrap().len() > 10_000, "{made:?}");
 }
 

@@ -111,3 +111,47 @@ impl Drop for Running<'_> {
         let _ = self.launcher.wait();
     }
 }
+
+/// An app that runs one way or the other. Ended when dropped.
+pub enum App<'a> {
+    /// On the host.
+    Native(Child),
+    /// Under Postern.
+    Sandboxed(Running<'a>),
+}
+
+impl<'a> App<'a> {
+    /// Starts an app in a session: under Postern with options, without any natively.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn start(
+        rig: &'a Rig,
+        session: &Session,
+        options: Option<&[&str]>,
+        argv: &[&str],
+    ) -> io::Result<Self> {
+        Ok(match options {
+            Some(options) => Self::Sandboxed(Running::start_in(rig, session, options, argv)?),
+            None => Self::Native(session.launch(rig, argv)?),
+        })
+    }
+
+    /// The process that was started.
+    #[must_use]
+    pub fn root(&self) -> u32 {
+        match self {
+            Self::Native(child) => child.id(),
+            Self::Sandboxed(app) => app.launcher.id(),
+        }
+    }
+}
+
+impl Drop for App<'_> {
+    fn drop(&mut self) {
+        if let Self::Native(child) = self {
+            kill_tree(child.id());
+            let _ = child.wait();
+        }
+    }
+}

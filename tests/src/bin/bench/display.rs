@@ -2,10 +2,10 @@
 
 use crate::ways::{Way, median};
 use postern_tests::processes::{cpu_ticks, private_kib, tree};
+use postern_tests::running::App;
 use postern_tests::session::wait_for;
-use postern_tests::{Rig, Running, Session};
+use postern_tests::{Rig, Session};
 use std::io;
-use std::process::Child;
 use std::time::Duration;
 
 /// Rounds of which the median is taken.
@@ -19,38 +19,11 @@ const BUSY: u64 = 6;
 /// What a second has of the unit of processor time in /proc.
 const TICKS: f64 = 100.0;
 
-/// A test client, run one way or the other.
-enum Client<'a> {
-    Native(Child),
-    Postern(Running<'a>),
-}
-
-impl<'a> Client<'a> {
-    fn start(rig: &'a Rig, session: &Session, way: Way, argv: &[&str]) -> io::Result<Self> {
-        Ok(match way {
-            Way::Postern => {
-                let grant = format!("{}:ro", rig.dir.join("bin").display());
-                Self::Postern(Running::start_in(rig, session, &["--grant", &grant], argv)?)
-            }
-            _ => Self::Native(session.launch(rig, argv)?),
-        })
-    }
-
-    fn root(&self) -> u32 {
-        match self {
-            Self::Native(child) => child.id(),
-            Self::Postern(app) => app.launcher.id(),
-        }
-    }
-}
-
-impl Drop for Client<'_> {
-    fn drop(&mut self) {
-        if let Self::Native(child) = self {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
+/// Starts a client one way or the other.
+pub fn client<'a>(rig: &'a Rig, session: &Session, way: Way, argv: &[&str]) -> io::Result<App<'a>> {
+    let grant = format!("{}:ro", rig.dir.join("bin").display());
+    let options = ["--grant", &grant];
+    App::start(rig, session, (way == Way::Postern).then_some(&options[..]), argv)
 }
 
 /// Frames per second of a client that draws as fast as buffers come back.
@@ -68,7 +41,7 @@ fn frames(rig: &Rig, session: &Session, way: Way, program: &str, damage: &str) -
 
 /// Median milliseconds from a motion of the pointer to the picture that shows it.
 fn latency(rig: &Rig, session: &Session, way: Way, [program, meter]: [&str; 2]) -> io::Result<f64> {
-    let client = Client::start(rig, session, way, &[program, "input", "1920", "1080"])?;
+    let client = client(rig, session, way, &[program, "input", "1920", "1080"])?;
     session.wait_window(rig, "input")?;
     std::thread::sleep(Duration::from_millis(500));
     let text = session.run(rig, &[meter, "200", "200", MOTIONS])?;
@@ -83,7 +56,7 @@ fn latency(rig: &Rig, session: &Session, way: Way, [program, meter]: [&str; 2]) 
 /// Processor time in percent of one processor, compositor included, of a client at 60 frames a second; and private memory
 /// of the bridge in KiB.
 fn busy(rig: &Rig, session: &Session, way: Way, program: &str) -> io::Result<(f64, Option<f64>)> {
-    let client = Client::start(rig, session, way, &[program, "paced", "600", "1920", "1080"])?;
+    let client = client(rig, session, way, &[program, "paced", "600", "1920", "1080"])?;
     session.wait_window(rig, "paced")?;
     std::thread::sleep(Duration::from_secs(2));
     let all = || -> u64 {
@@ -95,8 +68,8 @@ fn busy(rig: &Rig, session: &Session, way: Way, program: &str) -> io::Result<(f6
     std::thread::sleep(Duration::from_secs(BUSY));
     let used = u32::try_from(all().saturating_sub(before)).unwrap_or(u32::MAX);
     let bridge = match &client {
-        Client::Postern(app) => Some(private_kib(app.pid_of("bridge_pid")?)),
-        Client::Native(_) => None,
+        App::Sandboxed(app) => Some(private_kib(app.pid_of("bridge_pid")?)),
+        App::Native(_) => None,
     };
     let kib = bridge.map(|kib| f64::from(u32::try_from(kib).unwrap_or(u32::MAX)));
     #[expect(clippy::cast_precision_loss, reason = "a few seconds")]
@@ -105,7 +78,7 @@ fn busy(rig: &Rig, session: &Session, way: Way, program: &str) -> io::Result<(f6
 }
 
 /// Measures the ways in turn. The first round warms up and is not counted.
-fn row(
+pub fn row(
     session: &Session,
     rig: &Rig,
     label: &str,
@@ -124,7 +97,8 @@ fn row(
         }
     }
     let (n, p) = (median(native), median(postern));
-    println!("| {label} | {n:.1} {unit} | {p:.1} {unit} | {:.2} |", p / n);
+    let ratio = if n == 0.0 { "–".to_owned() } else { format!("{:.2}", p / n) };
+    println!("| {label} | {n:.1} {unit} | {p:.1} {unit} | {ratio} |");
     Ok(())
 }
 

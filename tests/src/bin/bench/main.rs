@@ -1,6 +1,6 @@
 //! `make bench`: what things cost natively, under bubblewrap and under Postern, measured in one run. Prints Markdown.
-//! With an argument only one table: `small`, `programs`, `apps` or `display`; with the name of an app after `apps` only
-//! that app.
+//! With an argument only one table: `small`, `programs`, `apps`, `display` or `video`; with the name of an app after
+//! `apps` only that app.
 #![forbid(unsafe_code)]
 
 mod apps;
@@ -8,6 +8,7 @@ mod display;
 mod programs;
 mod screen;
 mod small;
+mod video;
 mod ways;
 
 use postern_tests::Rig;
@@ -28,6 +29,9 @@ fn main() -> ExitCode {
         }
         if wanted("display") {
             display::table(&rig)?;
+        }
+        if wanted("video") {
+            video::table(&rig)?;
         }
         Ok(())
     });
