@@ -374,6 +374,23 @@ fn a_drag_from_one_app_to_another() {
     pointer.press(LEFT, false);
     event(&mut first, DragEvent::CANCELLED);
 
+    // Who may read the clipboard has it before the drop: Qt's editors agree to nothing that they have not seen.
+    second.set(&Settings { clipboard_read: Some(true), ..Settings::default() });
+    second.wait(|m| matches!(m, Message::Offer(o, _) if o.selection == Selection::CLIPBOARD).then_some(()));
+    pointer.go(100, 200);
+    start(&mut first, &mut pointer, surface, b"text/plain\0");
+    second.forget();
+    pointer.go(500, 200);
+    event(&mut second, DragEvent::ENTER);
+    ask(&second, 5, Selection::DRAG, "text/plain");
+    let (transfer, _) = wanted(&mut first, Selection::DRAG);
+    give(&mut first, transfer, b"looked at");
+    assert_eq!(receive(&mut second, 5), b"looked at");
+    pointer.go(380, 50);
+    event(&mut second, DragEvent::LEAVE);
+    pointer.press(LEFT, false);
+    event(&mut first, DragEvent::CANCELLED);
+
     // Without a button held there is no drag.
     let wish = Offer { selection: Selection::DRAG, serial: 1, surface, icon: 0, actions: 1 };
     first.send(&Message::Offer(wish, b"text/plain\0"));

@@ -1,7 +1,8 @@
 //! Drags over the app's windows, and drags that begin in them.
 //!
 //! A drop is given to the app whatever its permissions: the user has just pointed at what and to whom. Until then the
-//! app gets MIME types only, and what it asks for waits for the drop.
+//! app gets MIME types only, and what it asks for waits for the drop; an app that may read the clipboard has it at once:
+//! Qt's editors look at a text before they agree to have it dropped.
 
 use super::files::{Granting, URI_LIST};
 use super::host::OfferTypes;
@@ -73,6 +74,11 @@ impl Drop for Outgoing {
 }
 
 impl Drags {
+    /// What is over a window, else what was dropped there.
+    fn last(&self) -> Option<&Incoming> {
+        self.over.as_ref().or(self.dropped.as_ref())
+    }
+
     pub fn readable(&self) -> Option<&OwnedFd> {
         self.granting.as_ref()?.readable()
     }
@@ -169,7 +175,7 @@ impl Bridge {
         let held = std::mem::take(&mut drags.held);
         self.tell_drag(DragEvent::DROP);
         for (transfer, mime) in held {
-            self.serve_drop(transfer, &mime);
+            self.serve_drag(transfer, &mime);
         }
         if left {
             self.tell_drag(DragEvent::LEAVE);
@@ -178,26 +184,27 @@ impl Bridge {
 
     /// The app wants what is dragged over it or was dropped on it.
     pub(super) fn drag_requested(&mut self, transfer: u32, mime: &str) {
+        let is_early = self.selections.drags.over.is_some() && !self.selections.may_read;
         let drags = &mut self.selections.drags;
-        if drags.over.is_some() || drags.granting.is_some() {
+        if is_early || drags.granting.is_some() {
             if drags.held.len() < limit::TRANSFERS {
                 drags.held.push((transfer, mime.into()));
             } else {
                 self.refuse(transfer);
             }
         } else {
-            self.serve_drop(transfer, mime);
+            self.serve_drag(transfer, mime);
         }
     }
 
-    fn serve_drop(&mut self, transfer: u32, mime: &str) {
-        let dropped = self.selections.drags.dropped.as_ref();
-        let has_it = dropped.and_then(Incoming::types).is_some_and(|types| types.has(mime));
+    fn serve_drag(&mut self, transfer: u32, mime: &str) {
+        let has_it =
+            self.selections.drags.last().and_then(Incoming::types).is_some_and(|types| types.has(mime));
         if !has_it {
             return self.refuse(transfer);
         }
         let write = self.read_drop(transfer);
-        let offer = self.selections.drags.dropped.as_ref().and_then(|dropped| dropped.offer.as_ref());
+        let offer = self.selections.drags.last().and_then(|last| last.offer.as_ref());
         if let (Some(offer), Some(write)) = (offer, write) {
             offer.receive(mime.into(), write.as_fd());
         }
@@ -228,8 +235,8 @@ impl Bridge {
                 if drag.action != 0 && drag.action & drag.actions == 0 {
                     return Err(malformed("a wish for an action that it does not take"));
                 }
-                let one = drags.over.as_ref().or(drags.dropped.as_ref());
-                if let Some(offer) = one.and_then(|one| one.offer.as_ref()).filter(|o| o.version() >= ACTIONS)
+                if let Some(offer) =
+                    drags.last().and_then(|one| one.offer.as_ref()).filter(|o| o.version() >= ACTIONS)
                 {
                     let action = DndAction::from_bits_truncate;
                     offer.set_actions(action(drag.actions), action(drag.action));
