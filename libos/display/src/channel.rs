@@ -81,8 +81,14 @@ impl<P: Platform> Display<P> {
                 self.configure(&configure);
             }
             Message::Close(close, _) => self.close(close.surface),
-            Message::Frame(frame, _) => self.host_frame(&frame),
-            Message::BufferRelease(release, _) => self.release_attachment(release.buffer),
+            Message::Frame(frame, _) => {
+                self.heard_ms = now_ms;
+                self.host_frame(&frame);
+            }
+            Message::BufferRelease(release, _) => {
+                self.heard_ms = now_ms;
+                self.release_attachment(release.buffer);
+            }
             Message::Pointer(pointer, _) => self.pointer(&pointer),
             Message::Key(key, _) => self.key(&key),
             Message::Touch(touch, _) => self.touch(&touch),

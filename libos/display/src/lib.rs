@@ -145,6 +145,8 @@ pub struct Display<P: Platform> {
     /// No bridge is there and clients go on without.
     alone: bool,
     now_ms: u32,
+    /// When the bridge last said that the host showed something or let a buffer go.
+    heard_ms: u32,
     /// What the host's clock is ahead of the caller's, in milliseconds.
     clock_offset: u32,
     /// Commits with a buffer so far: frames shown.
@@ -190,6 +192,7 @@ impl<P: Platform> Display<P> {
             connected: false,
             alone: false,
             now_ms: 0,
+            heard_ms: 0,
             clock_offset: 0,
             frames: 0,
         }

@@ -12,8 +12,10 @@ use alloc::vec::Vec;
 
 /// How long answers wait for a host that does not configure a window, in milliseconds.
 const CONFIGURE_MS: u32 = 1000;
-/// How long they wait for one that keeps replaced buffers.
+/// How long they wait for one that keeps replaced buffers, from the last that was heard of it.
 const RELEASE_MS: u32 = 100;
+/// How long they wait for replaced buffers of a host that says nothing: on a busy machine it may not have had its turn.
+const SILENCE_MS: u32 = 1000;
 /// So many replaced buffers are nothing to wait for: hosts may let go with their next frame.
 const KEPT: usize = 1;
 
@@ -64,7 +66,12 @@ impl<P: Platform> Display<P> {
         let used = self.attachments.values().filter(|a| a.client == id).count();
         let is_crowded =
             used > KEPT && used > KEPT + own().filter(|s| s.sent.buffer != 0 || s.cached.is_some()).count();
-        let release = left(RELEASE_MS, client.syncs_since).filter(|_| is_crowded);
+        let since = client.syncs_since;
+        let is_heard = self.now_ms.wrapping_sub(self.heard_ms) <= self.now_ms.wrapping_sub(since);
+        let mut release = left(SILENCE_MS, since).filter(|_| is_crowded);
+        if is_heard {
+            release = release.min(left(RELEASE_MS, self.heard_ms));
+        }
         configure.max(release).filter(|left| *left > 0)
     }
 }

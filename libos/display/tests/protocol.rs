@@ -114,6 +114,18 @@ fn a_sync_waits_for_replaced_buffers() {
     let wait = rig.display.next_timeout().unwrap();
     rig.display.tick(wait);
     assert!(rig.events().iter().any(|e| e.0 == 34));
+    // One that has not had its turn yet gets more time.
+    rig.now = 1000;
+    rig.request(1, 0, &[35]);
+    rig.display.tick(1500);
+    assert!(!rig.events().iter().any(|e| e.0 == 35));
+    let frame = msg::Frame { surface: first.surface, ..Default::default() };
+    rig.now = 1600;
+    rig.bridge_says(&Message::Frame(frame, &[]), None);
+    rig.display.tick(1650);
+    assert!(!rig.events().iter().any(|e| e.0 == 35));
+    rig.display.tick(1700);
+    assert!(rig.events().iter().any(|e| e.0 == 35));
 }
 
 #[test]

@@ -67,6 +67,8 @@ pub struct Rig {
     pub mock: Mock,
     pub client: ClientId,
     pub files: VecDeque<u32>,
+    /// Milliseconds.
+    pub now: u32,
 }
 
 impl Rig {
@@ -85,7 +87,7 @@ impl Rig {
     pub fn without_seat() -> Self {
         let mut display = Display::new();
         let client = display.connect();
-        let mut rig = Self { display, mock: Mock::default(), client, files: VecDeque::new() };
+        let mut rig = Self { display, mock: Mock::default(), client, files: VecDeque::new(), now: 0 };
         rig.hello();
         rig
     }
@@ -93,11 +95,11 @@ impl Rig {
     pub fn bridge_says(&mut self, message: &Message<'_>, handle: Option<u32>) {
         let mut bytes = vec![0; msg::MAX_MESSAGE];
         let len = message.encode(&mut bytes).unwrap();
-        self.display.channel_message(&mut self.mock, &bytes[..len], handle, 0).unwrap();
+        self.display.channel_message(&mut self.mock, &bytes[..len], handle, self.now).unwrap();
     }
 
     pub fn try_send(&mut self, bytes: &[u8]) -> Result<(), ClientError> {
-        self.display.receive(&mut self.mock, self.client, bytes, &mut self.files, 0)
+        self.display.receive(&mut self.mock, self.client, bytes, &mut self.files, self.now)
     }
 
     pub fn request(&mut self, object: u32, opcode: u16, words: &[u32]) {
