@@ -85,6 +85,30 @@ fn document(kind: &Kind, fill: impl Fn(&Rig, &Session)) {
     }
 }
 
+/// Replaces a word by another in the whole document, by the dialog for that.
+fn replace_all(rig: &Rig, session: &Session, word: &str, by: &str) {
+    let title = "Find and Replace";
+    session.press(rig, &["ctrl"], "h").unwrap();
+    session.wait_painted(rig, title, 12).unwrap();
+    let mut before = almost_settled(rig, session);
+    let [left, top, width, height] = session.wait_window(rig, title).unwrap().rect;
+    // What it does has a place at the lower right: another word, for all, and the end.
+    let click = |(x, y): (usize, usize)| session.click(left + width - x, top + height - y).unwrap();
+    session.type_text(rig, word).unwrap();
+    before = wait_change(rig, session, &before, 30);
+    click((351, 350));
+    session.type_text(rig, by).unwrap();
+    wait_change(rig, session, &before, 30);
+    before = almost_settled(rig, session);
+    click((86, 295));
+    wait_change(rig, session, &before, 30);
+    click((53, 27));
+    wait_for("the dialog to go", || {
+        Ok(session.windows(rig)?.iter().all(|window| !window.title.contains(title)).then_some(()))
+    })
+    .unwrap();
+}
+
 #[test]
 #[ignore = "heavy: make programs"]
 fn writer() {
@@ -96,7 +120,10 @@ fn writer() {
             ["docx", "word/document.xml", "Written by hand"],
         ],
     };
-    document(&kind, |rig, session| session.type_text(rig, "Written by hand.").unwrap());
+    document(&kind, |rig, session| {
+        session.type_text(rig, "Written by hnad.").unwrap();
+        replace_all(rig, session, "hnad", "hand");
+    });
 }
 
 #[test]
