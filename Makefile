@@ -27,7 +27,7 @@ conformance: packages build
 programs: packages build
 	sh tests/setup/packages.sh programs
 	POSTERN_TEST_USER=$$(sh tests/setup/user.sh) cargo test -p postern-tests --test languages \
-		--test browsers --test office -- --ignored
+		--test browsers --test office --test drags -- --ignored
 
 stress: packages build
 	sh tests/setup/packages.sh programs

@@ -347,6 +347,31 @@ impl Session {
         pointer.button(LEFT, false)
     }
 
+    /// Drags something to another place, slowly enough for the apps to follow, and drops it there.
+    ///
+    /// # Errors
+    /// If the compositor is gone.
+    pub fn drag_and_drop(&self, from: (usize, usize), to: (usize, usize)) -> io::Result<()> {
+        const STEPS: usize = 40;
+        let side = |v: usize| u32::try_from(v).unwrap_or(0);
+        let mut pointer = self.pointer.borrow_mut();
+        let pause = || std::thread::sleep(Duration::from_millis(25));
+        pointer.move_to(side(from.0), side(from.1))?;
+        pause();
+        pointer.button(LEFT, true)?;
+        for step in 1..=STEPS {
+            pause();
+            let between = |a: usize, b: usize| (a * (STEPS - step) + b * step) / STEPS;
+            pointer.move_to(side(between(from.0, to.0)), side(between(from.1, to.1)))?;
+        }
+        // What is below learns of it, and answers.
+        for step in 0..STEPS {
+            pause();
+            pointer.move_to(side(to.0 + step % 10), side(to.1))?;
+        }
+        pointer.button(LEFT, false)
+    }
+
     /// Types text. The keyboard that types is a new one each time, so apps get a moment to take notice of it.
     ///
     /// # Errors
