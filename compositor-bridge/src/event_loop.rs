@@ -228,7 +228,8 @@ fn serve(
             settle();
         }
         let settling = bridge.settling.as_ref().map(|(at, _)| at.saturating_duration_since(now));
-        let timeout = next_report.into_iter().chain(transfers).chain(settling).min();
+        let dwelling = bridge.selections.drags.held_for(now);
+        let timeout = next_report.into_iter().chain(transfers).chain(settling).chain(dwelling).min();
 
         let ready = wait(bridge, &reading, host_blocked, timeout)?;
         if ready.host {
@@ -246,6 +247,7 @@ fn serve(
         if ready.app && !receive_messages(connection, bridge, &mut buffer)? {
             return Ok(());
         }
+        bridge.tend_drag(Instant::now());
         if bridge.selections.is_active() {
             bridge.pump_selections(Instant::now());
         }

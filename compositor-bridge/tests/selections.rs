@@ -15,7 +15,7 @@ use rig::pointer::{LEFT, VirtualPointer};
 use rig::session::Session;
 use std::io::Write;
 use std::process::{Child, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Bytes that are no text, so many that they need many windows.
 fn picture() -> Vec<u8> {
@@ -332,22 +332,28 @@ fn a_drag_from_one_app_to_another() {
     assert_eq!(own.surface, surface);
     assert!(!first.comes(Duration::ZERO, is_offer));
     session.picture_when("drag-icon", |picture| picture.at(110 + 10 + 20, 210 + 10 + 20) == [0xff, 0xff, 0]);
+    let entered = Instant::now();
     pointer.go(500, 200);
     event(&mut first, DragEvent::LEAVE);
     let (enter, _) = event(&mut second, DragEvent::ENTER);
     assert_eq!(enter.surface, target);
     assert_eq!(offered(&mut second, Selection::DRAG), "image/png\0text/plain\0");
 
-    // What is asked for before the drop waits for it, without any permission needed then.
+    // What is asked for before the drop waits until it has been over the window for a moment, without any permission then.
     ask(&second, 3, Selection::DRAG, "image/png");
     take(&second, &enter, "image/png");
     assert_eq!(event(&mut second, DragEvent::OFFER_ACTION).0.action, 1);
     assert_eq!(event(&mut first, DragEvent::TARGET).1, "image/png");
     assert_eq!(event(&mut first, DragEvent::SOURCE_ACTION).0.action, 1);
-    assert!(!first.comes(Duration::from_millis(200), |m| matches!(m, Message::Request(..))));
+    let (transfer, mime) = wanted(&mut first, Selection::DRAG);
+    assert_eq!(mime, "image/png");
+    assert!(entered.elapsed() >= Duration::from_millis(300), "{:?}", entered.elapsed());
+    give(&mut first, transfer, b"a glance");
+    assert_eq!(receive(&mut second, 3), b"a glance");
     pointer.press(LEFT, false);
     event(&mut second, DragEvent::DROP);
     event(&mut first, DragEvent::DROP_PERFORMED);
+    ask(&second, 3, Selection::DRAG, "image/png");
     let (transfer, mime) = wanted(&mut first, Selection::DRAG);
     assert_eq!(mime, "image/png");
     let picture = picture();

@@ -5,11 +5,15 @@ export PGPORT=$1 PGDATA=$HOME/pg PGHOST=$HOME PGDATABASE=postgres PGUSER=me
 rm -rf "$PGDATA" "$HOME/pg.log"
 initdb -A trust -U me --locale=C.UTF-8 >"$HOME/initdb.log" 2>&1 || cat "$HOME/initdb.log"
 grep -c ok "$HOME/initdb.log"
-start() {
+launch() {
     postgres -k "$HOME" -c listen_addresses=127.0.0.1 -c "port=$PGPORT" -c recovery_init_sync_method=syncfs \
         >>"$HOME/pg.log" 2>&1 &
     master=$!
-    for _ in $(seq 100); do pg_isready -q && break; sleep 0.1; done
+}
+start() {
+    launch
+    # It does not start while processes of one that was killed are still there.
+    for _ in $(seq 100); do pg_isready -q && break; kill -0 $master 2>/dev/null || launch; sleep 0.1; done
     pg_isready | sed 's/.* - //'
 }
 q() { psql -X -At -c "$1" 2>&1; }

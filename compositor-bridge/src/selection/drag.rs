@@ -1,8 +1,9 @@
 //! Drags over the app's windows, and drags that begin in them.
 //!
 //! A drop is given to the app whatever its permissions: the user has just pointed at what and to whom. Until then the
-//! app gets MIME types only, and what it asks for waits for the drop; an app that may read the clipboard has it at once:
-//! Qt's editors look at a text before they agree to have it dropped.
+//! app gets MIME types only, and what it asks for waits for the drop, or until the user has kept it over one of the app's
+//! windows for a moment: Qt's editors and browsers look at it before they agree to have it dropped. An app that may read
+//! the clipboard does not wait.
 
 use super::files::{Granting, URI_LIST};
 use super::host::OfferTypes;
@@ -13,6 +14,7 @@ use crate::host::pointer::fixed;
 use crate::host::seat::surface_number;
 use postern_channel::{Drag, DragEvent, Message, Offer, Selection, is_mime, limit};
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
 use wayland_client::Proxy;
 use wayland_client::backend::ObjectId;
 use wayland_client::protocol::wl_data_device_manager::DndAction;
@@ -21,10 +23,15 @@ use wayland_client::protocol::{wl_data_offer, wl_data_source, wl_surface};
 /// First version of a wl_data_offer with actions and an end.
 const ACTIONS: u32 = 3;
 
+/// How long something is dragged over a window before the app sees it. What is dragged past a window is not for it. Qt
+/// waits for it for a second, Firefox for half of one.
+const DWELL: Duration = Duration::from_millis(300);
+
 /// A drag over the app's windows, or what was dropped on them.
 struct Incoming {
     /// None: a drag of the app that is for itself alone.
     offer: Option<wl_data_offer::WlDataOffer>,
+    since: Instant,
     accepted: bool,
 }
 
@@ -79,6 +86,12 @@ impl Drags {
         self.over.as_ref().or(self.dropped.as_ref())
     }
 
+    /// How long what the app asked for has still to wait; `None`: for a drop, or there is nothing.
+    pub fn held_for(&self, now: Instant) -> Option<Duration> {
+        let over = self.over.as_ref().filter(|_| !self.held.is_empty())?;
+        Some(DWELL.saturating_sub(now.saturating_duration_since(over.since)))
+    }
+
     pub fn readable(&self) -> Option<&OwnedFd> {
         self.granting.as_ref()?.readable()
     }
@@ -112,7 +125,7 @@ impl Bridge {
             self.drop_now();
         }
         self.forget_held();
-        let over = Incoming { offer, accepted: false };
+        let over = Incoming { offer, since: Instant::now(), accepted: false };
         let (list, actions) = over.types().map(|types| (types.list(), types.actions().0)).unwrap_or_default();
         let is_own = over.is_own();
         self.selections.drags.over = Some(over);
@@ -172,11 +185,8 @@ impl Bridge {
         let drags = &mut self.selections.drags;
         drags.granting = None;
         let left = std::mem::take(&mut drags.left);
-        let held = std::mem::take(&mut drags.held);
         self.tell_drag(DragEvent::DROP);
-        for (transfer, mime) in held {
-            self.serve_drag(transfer, &mime);
-        }
+        self.serve_held();
         if left {
             self.tell_drag(DragEvent::LEAVE);
         }
@@ -184,16 +194,26 @@ impl Bridge {
 
     /// The app wants what is dragged over it or was dropped on it.
     pub(super) fn drag_requested(&mut self, transfer: u32, mime: &str) {
-        let is_early = self.selections.drags.over.is_some() && !self.selections.may_read;
         let drags = &mut self.selections.drags;
-        if is_early || drags.granting.is_some() {
-            if drags.held.len() < limit::TRANSFERS {
-                drags.held.push((transfer, mime.into()));
-            } else {
-                self.refuse(transfer);
-            }
-        } else {
-            self.serve_drag(transfer, mime);
+        if drags.held.len() >= limit::TRANSFERS {
+            return self.refuse(transfer);
+        }
+        drags.held.push((transfer, mime.into()));
+        if drags.granting.is_none() && (drags.over.is_none() || self.selections.may_read) {
+            self.serve_held();
+        }
+    }
+
+    /// Gives the app what it asked for when the user has kept it over a window for long enough.
+    pub fn tend_drag(&mut self, now: Instant) {
+        if self.selections.drags.held_for(now) == Some(Duration::ZERO) {
+            self.serve_held();
+        }
+    }
+
+    fn serve_held(&mut self) {
+        for (transfer, mime) in std::mem::take(&mut self.selections.drags.held) {
+            self.serve_drag(transfer, &mime);
         }
     }
 

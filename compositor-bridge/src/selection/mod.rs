@@ -52,7 +52,7 @@ pub struct Selections {
     may_write: bool,
     clipboard: Slot,
     primary: Slot,
-    drags: Drags,
+    pub drags: Drags,
     /// A MIME type that only this bridge's own offers have, to tell them from those of others.
     mark: String,
     pastes: Vec<Paste>,
