@@ -37,7 +37,8 @@ impl<P: Platform> Display<P> {
         if last.flags & CommitFlag::BUFFER != 0 || last.feedback != commit.feedback {
             return false;
         }
-        let flags = commit.flags | last.flags & CommitFlag::MINIMIZE;
+        // These are said once.
+        let flags = commit.flags | last.flags & (CommitFlag::MINIMIZE | CommitFlag::FRAME);
         Message::Commit(Commit { flags, ..*commit }, &[]).encode(&mut out.bytes).is_some()
     }
 
