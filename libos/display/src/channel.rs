@@ -37,8 +37,7 @@ impl<P: Platform> Display<P> {
         if last.flags & CommitFlag::BUFFER != 0 || last.feedback != commit.feedback {
             return false;
         }
-        // These are said once.
-        let flags = commit.flags | last.flags & (CommitFlag::MINIMIZE | CommitFlag::FRAME);
+        let flags = commit.flags | last.flags & CommitFlag::MINIMIZE;
         Message::Commit(Commit { flags, ..*commit }, &[]).encode(&mut out.bytes).is_some()
     }
 

@@ -326,14 +326,12 @@ fn what_follows_a_first_commit_at_once_comes_with_it() {
     let mut rig = Rig::new();
     rig.window();
     rig.bind(11, "org_kde_kwin_server_decoration_manager", 1, 70);
-    rig.request(10, 3, &[80]);
     rig.commit(10);
     rig.request(70, 0, &[71, 10]);
     rig.request(71, 1, &[2]);
     let commits = rig.commits();
     assert_eq!(commits.len(), 1, "{commits:?}");
     assert_eq!(commits[0].flags & CommitFlag::CLIENT_DECORATION, 0);
-    assert_ne!(commits[0].flags & CommitFlag::FRAME, 0, "the wish for a frame is lost");
     // What is sent is sent, and contents are never dropped.
     rig.request(71, 1, &[1]);
     rig.configure(commits[0].surface, 77);
