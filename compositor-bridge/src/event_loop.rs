@@ -8,6 +8,7 @@ use crate::host::attention::Attention;
 use crate::host::context::restrict;
 use crate::host::cursor::Pointing;
 use crate::host::globals::Globals;
+use crate::host::last_words::{self, Refusal};
 use crate::host::outputs::Outputs;
 use crate::host::seat::Input;
 use crate::host::text_input::TextInputs;
@@ -19,7 +20,7 @@ use crate::surface::{Pools, Surfaces};
 use postern_channel::MAX_MESSAGE;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 use wayland_client::backend::WaylandError;
 use wayland_client::globals::registry_queue_init;
@@ -186,12 +187,15 @@ fn wayland_error(connection: &Connection, error: WaylandError) -> BridgeError {
         WaylandError::Protocol(protocol) => Some(protocol.clone()),
         WaylandError::Io(_) => connection.protocol_error(),
     };
-    match protocol {
-        Some(error) => BridgeError::Refused {
-            interface: error.object_interface,
-            code: error.code,
-            message: error.message,
-        },
+    if let Some(error) = protocol {
+        let (interface, code, message) = (error.object_interface, error.code, error.message);
+        return BridgeError::Refused { interface, code, message };
+    }
+    match last_words::refusal(connection.as_fd()) {
+        // Which object it was about only the library knew.
+        Some(Refusal { code, message }) => {
+            BridgeError::Refused { interface: "<unknown>".into(), code, message }
+        }
         None => BridgeError::SessionEnded(error.to_string()),
     }
 }

@@ -5,6 +5,7 @@ pub mod context;
 pub mod cursor;
 pub mod globals;
 pub mod keymap;
+pub mod last_words;
 pub mod outputs;
 pub mod pointer;
 pub mod seat;
