@@ -69,7 +69,10 @@ pub fn table(rig: &Rig) -> io::Result<()> {
         rig.file(&file, &fs::read(root().join("tests/programs/gtk4").join(&file))?)?;
     }
     let session = Session::start(rig)?;
-    session.message(rig, &["output HEADLESS-1 resolution 1920x1080"])?;
+    // A headless output waits 16 ms after what it has painted, not after when it began: at 60 Hz it comes to 52
+    // pictures a second as soon as a frame is late, and stays there while it is asked for more; natively too. At
+    // 75 Hz it keeps up with a video of 60.
+    session.message(rig, &["output HEADLESS-1 mode --custom 1920x1080@75Hz"])?;
     // At its own size: nothing scales it.
     session.message(rig, &["for_window [title=\"bench-video\"] floating enable"])?;
     println!("\n| | native | Postern | ÷ |\n|---|---:|---:|---:|");
@@ -86,6 +89,7 @@ pub fn table(rig: &Rig) -> io::Result<()> {
         let label = format!("mpv, {height}p{rate} by {output}: dropped of {frames} frames");
         row(&session, rig, &label, "", |way| dropped(rig, &session, way, &argv))?;
     }
+    session.message(rig, &["output HEADLESS-1 mode --custom 1920x1080@60Hz"])?;
     for (name, unit, label) in BENCHMARKS {
         row(&session, rig, label, "", |way| reached(rig, &session, way, name, unit))?;
     }
