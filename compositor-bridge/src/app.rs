@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 /// Above this many waiting messages, input is dropped instead of queued: the app is frozen or stuck, and nobody wants
 /// minutes of old key strokes to arrive at once.
@@ -19,6 +20,8 @@ const INPUT_QUEUE: usize = 1024;
 const SHORT: usize = 64;
 /// Above this many, the app's display is closed.
 const QUEUE: usize = 16 * 1024;
+/// How long a message that does not press waits for one to go with.
+const SOON: Duration = Duration::from_millis(20);
 
 /// What came in.
 pub enum Received<'a> {
@@ -35,16 +38,28 @@ struct Waiting {
     handle: Option<OwnedFd>,
 }
 
+impl Waiting {
+    /// None: it is none that could be sent.
+    fn new(message: &Message<'_>, handle: Option<OwnedFd>) -> Option<Self> {
+        let mut buffer = [0; MAX_MESSAGE];
+        let bytes = message.encode(&mut buffer).and_then(|len| buffer.get(..len))?.into();
+        Some(Self { bytes, handle })
+    }
+}
+
 /// The app's end of the channel.
 pub struct App {
     socket: OwnedFd,
     waiting: VecDeque<Waiting>,
+    /// What waits for a message to go with, so that it does not wake the app alone; and how long at most.
+    soon: Vec<Waiting>,
+    soon_until: Option<Instant>,
     overflow: bool,
 }
 
 impl App {
     pub fn new(socket: OwnedFd) -> Self {
-        Self { socket, waiting: VecDeque::new(), overflow: false }
+        Self { socket, waiting: VecDeque::new(), soon: Vec::new(), soon_until: None, overflow: false }
     }
 
     pub fn fd(&self) -> BorrowedFd<'_> {
@@ -94,8 +109,26 @@ impl App {
         self.send_with(message, None);
     }
 
+    /// Sends a message with the next one, or in 20 ms.
+    pub fn send_soon(&mut self, message: &Message<'_>) {
+        self.soon.extend(Waiting::new(message, None));
+        self.soon_until.get_or_insert_with(|| Instant::now() + SOON);
+    }
+
+    /// How long what was sent by [`App::send_soon`] may wait.
+    pub fn held_for(&self, now: Instant) -> Option<Duration> {
+        self.soon_until.map(|until| until.saturating_duration_since(now))
+    }
+
+    /// Lets what waited go.
+    fn send_held(&mut self) {
+        self.waiting.extend(self.soon.drain(..));
+        self.soon_until = None;
+    }
+
     /// Sends a message with a handle.
     pub fn send_with(&mut self, message: &Message<'_>, handle: Option<OwnedFd>) {
+        self.send_held();
         let is_motion = matches!(message, Message::Drag(drag, _) if drag.event == DragEvent::MOTION);
         let is_input =
             is_motion || matches!(message, Message::Pointer(..) | Message::Key(..) | Message::Touch(..));
@@ -103,11 +136,7 @@ impl App {
             self.overflow |= !is_input;
             return;
         }
-        let mut buffer = [0; MAX_MESSAGE];
-        let Some(bytes) = message.encode(&mut buffer).and_then(|len| buffer.get(..len)) else {
-            return;
-        };
-        self.waiting.push_back(Waiting { bytes: bytes.into(), handle });
+        self.waiting.extend(Waiting::new(message, handle));
     }
 
     /// Whether messages wait for the app to read.
@@ -124,6 +153,9 @@ impl App {
     pub fn flush(&mut self) -> Result<bool, BridgeError> {
         if self.overflow {
             return Err(BridgeError::AppStuck);
+        }
+        if self.soon_until.is_some_and(|until| until <= Instant::now()) {
+            self.send_held();
         }
         while let Some(next) = self.waiting.front() {
             let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];

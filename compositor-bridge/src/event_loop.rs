@@ -232,8 +232,9 @@ fn serve(
             settle();
         }
         let settling = bridge.settling.as_ref().map(|(at, _)| at.saturating_duration_since(now));
-        let dwelling = bridge.selections.drags.held_for(now);
-        let timeout = next_report.into_iter().chain(transfers).chain(settling).chain(dwelling).min();
+        let held = [bridge.selections.drags.held_for(now), bridge.app.held_for(now)];
+        let held = held.into_iter().flatten();
+        let timeout = next_report.into_iter().chain(transfers).chain(settling).chain(held).min();
 
         let ready = wait(bridge, &reading, host_blocked, timeout)?;
         if ready.host {

@@ -9,12 +9,29 @@ use rustix::fs::{
 use rustix::io::write;
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
+use wayland_client::backend::ObjectId;
 use wayland_client::protocol::{wl_buffer, wl_shm, wl_shm_pool};
 use wayland_client::{Connection, Dispatch, Proxy, QueueHandle, WEnum};
+
+/// Most buffers of a pool that are kept for when the same is shown again.
+const IDLE: usize = 4;
+
+/// What a buffer shows, and of which surface.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Shape {
+    offset: i32,
+    width: i32,
+    height: i32,
+    stride: i32,
+    format: u32,
+    surface: u32,
+}
 
 /// A pool that the compositor has.
 struct HostPool {
     object: wl_shm_pool::WlShmPool,
+    /// Buffers that the compositor gave back, oldest first. Making one anew for each frame would wake both sides twice.
+    idle: Vec<(Shape, wl_buffer::WlBuffer)>,
     size: u64,
     /// Its pixels are copies.
     is_copied: bool,
@@ -29,18 +46,25 @@ pub struct Pools(BTreeMap<u32, HostPool>);
 impl Pools {
     /// Drops all. Buffers that the compositor holds stay valid.
     pub fn clear(&mut self) {
-        for pool in std::mem::take(&mut self.0).into_values() {
-            pool.object.destroy();
-        }
+        std::mem::take(&mut self.0).into_values().for_each(HostPool::destroy);
     }
 }
 
-/// A buffer that was made for one attachment.
+impl HostPool {
+    fn destroy(self) {
+        self.idle.iter().for_each(|(_, buffer)| buffer.destroy());
+        self.object.destroy();
+    }
+}
+
+/// A buffer that is in one attachment.
 pub struct Attachment {
     /// The app's number of the attachment.
     pub number: u32,
     /// The compositor's object.
     pub buffer: wl_buffer::WlBuffer,
+    /// What it is good for again: the pool, by number and object, and the place in it.
+    again: Option<(u32, ObjectId, Shape)>,
 }
 
 /// Bytes of a pixel of the formats that may be used.
@@ -105,16 +129,17 @@ impl Bridge {
             return Err(malformed("too many pools"));
         }
         let object = self.globals.shm.create_pool(handle.as_fd(), size, &self.queue, ());
-        self.pools
-            .0
-            .insert(pool.pool, HostPool { object, size: pool.size, is_copied: pool.copied != 0, file });
+        self.pools.0.insert(
+            pool.pool,
+            HostPool { object, idle: Vec::new(), size: pool.size, is_copied: pool.copied != 0, file },
+        );
         Ok(())
     }
 
     /// No new buffers from this pool.
     pub fn pool_destroy(&mut self, number: u32) -> Result<(), BridgeError> {
         let pool = self.pools.0.remove(&number).ok_or_else(|| malformed("the end of an unknown pool"))?;
-        pool.object.destroy();
+        pool.destroy();
         Ok(())
     }
 
@@ -123,12 +148,13 @@ impl Bridge {
         self.pools.0.get(&pool).is_some_and(|pool| pool.is_copied)
     }
 
-    /// Makes the buffer that a commit attaches.
-    pub fn make_buffer(&self, commit: &Commit) -> Result<Attachment, BridgeError> {
+    /// Makes the buffer that a commit attaches, or takes one that is idle.
+    pub fn make_buffer(&mut self, commit: &Commit) -> Result<Attachment, BridgeError> {
         if commit.flags & CommitFlag::SINGLE_PIXEL != 0 {
             return self.make_pixel(commit);
         }
-        let pool = self.pools.0.get(&commit.pool).ok_or_else(|| malformed("a buffer in an unknown pool"))?;
+        let pool =
+            self.pools.0.get_mut(&commit.pool).ok_or_else(|| malformed("a buffer in an unknown pool"))?;
         let pixel = pixel_size(commit.format)
             .filter(|_| self.globals.formats.contains(&commit.format))
             .ok_or_else(|| malformed(format!("a buffer of unknown format {:#x}", commit.format)))?;
@@ -148,17 +174,17 @@ impl Bridge {
         if commit.width % commit.scale != 0 || commit.height % commit.scale != 0 {
             return Err(malformed("a buffer whose size is no multiple of its scale"));
         }
-        let owner = BufferOf { surface: commit.surface };
-        let buffer = pool.object.create_buffer(
-            offset,
-            commit.width,
-            commit.height,
-            stride,
-            format,
-            &self.queue,
-            owner,
-        );
-        Ok(Attachment { number: commit.buffer, buffer })
+        let (width, height, surface) = (commit.width, commit.height, commit.surface);
+        let shape = Shape { offset, width, height, stride, format: commit.format, surface };
+        let buffer = match pool.idle.iter().position(|(idle, _)| *idle == shape) {
+            Some(at) => pool.idle.remove(at).1,
+            None => {
+                let owner = BufferOf { surface };
+                pool.object.create_buffer(offset, width, height, stride, format, &self.queue, owner)
+            }
+        };
+        let again = Some((commit.pool, pool.object.id(), shape));
+        Ok(Attachment { number: commit.buffer, buffer, again })
     }
 
     /// Makes a buffer of one pixel: the compositor's own kind, else memory of the bridge.
@@ -167,7 +193,7 @@ impl Bridge {
         if let Some(manager) = &self.globals.single_pixels {
             let [blue, green, red, alpha] = commit.offset.to_le_bytes().map(|v| u32::from(v) * 0x0101_0101);
             let buffer = manager.create_u32_rgba_buffer(red, green, blue, alpha, &self.queue, owner);
-            return Ok(Attachment { number, buffer });
+            return Ok(Attachment { number, buffer, again: None });
         }
         let failed = |error: rustix::io::Errno| BridgeError::System("make a pixel", error.into());
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
@@ -176,13 +202,33 @@ impl Bridge {
         let pool = self.globals.shm.create_pool(file.as_fd(), 4, &self.queue, ());
         let buffer = pool.create_buffer(0, 1, 1, 4, wl_shm::Format::Argb8888, &self.queue, owner);
         pool.destroy();
-        Ok(Attachment { number, buffer })
+        Ok(Attachment { number, buffer, again: None })
     }
 
-    /// Gives a buffer back to the app.
+    /// Gives a buffer back to the app that the compositor does not need to.
     pub fn release(&mut self, attachment: Attachment) {
         attachment.buffer.destroy();
         self.app.send(&Message::BufferRelease(BufferRelease { buffer: attachment.number }, &[]));
+    }
+
+    /// Gives a buffer back to the app that the compositor gave back. `is_pressing`: the app may wait for just that.
+    fn released(&mut self, attachment: Attachment, is_pressing: bool) {
+        let Attachment { number, buffer, again } = attachment;
+        let pools = &mut self.pools.0;
+        let place = again.and_then(|(pool, object, shape)| {
+            Some((pools.get_mut(&pool).filter(|pool| pool.object.id() == object)?, shape))
+        });
+        match place {
+            Some((pool, shape)) => {
+                if pool.idle.len() >= IDLE {
+                    pool.idle.remove(0).1.destroy();
+                }
+                pool.idle.push((shape, buffer));
+            }
+            None => buffer.destroy(),
+        }
+        let release = Message::BufferRelease(BufferRelease { buffer: number }, &[]);
+        if is_pressing { self.app.send(&release) } else { self.app.send_soon(&release) }
     }
 }
 
@@ -208,7 +254,8 @@ impl Dispatch<wl_buffer::WlBuffer, BufferOf> for Bridge {
         let Some(host) = bridge.surfaces.host_mut(data.surface) else { return };
         let Some(at) = host.held.iter().position(|held| held.buffer.id() == buffer.id()) else { return };
         let attachment = host.held.swap_remove(at);
-        bridge.release(attachment);
+        let is_pressing = host.callback.is_none();
+        bridge.released(attachment, is_pressing);
     }
 }
 

@@ -164,12 +164,12 @@ pub fn service() {
     let mut interests: Vec<Interest> = Vec::new();
     let mut entries: Vec<PollEntry> = Vec::new();
     loop {
-        // First, so that whoever asks from here on is heard by the poll below.
-        ASKED.store(0, Ordering::SeqCst);
         timer::run_expired();
         wayland::tick();
         garbage::collect();
         outside::tell_due();
+        // Whoever asks from here on is heard by the poll below.
+        ASKED.store(0, Ordering::SeqCst);
         interests.clear();
         interests.extend(INTERESTS.lock().iter().cloned());
         entries.clear();
@@ -184,7 +184,10 @@ pub fn service() {
         ];
         let deadline = deadlines.into_iter().flatten().min();
         let timeout = deadline.map(|at| at.saturating_sub(clock::now()));
-        if handle::poll(&mut entries, timeout) == 0 {
+        let found = handle::poll(&mut entries, timeout);
+        // What is asked for from here on is looked at before the next poll anyway: nobody needs to interrupt that.
+        ASKED.store(1, Ordering::SeqCst);
+        if found == 0 {
             continue;
         }
         for (interest, entry) in interests.iter().zip(&entries) {
