@@ -7,11 +7,12 @@
 mod rig;
 
 use postern_channel::{
-    Action, Commit, CommitFlag, Cursor, FrameEvent, Interactive, Message, PointerEvent, Role, State,
-    TouchEvent,
+    Action, Commit, CommitFlag, Cursor, FrameEvent, Interactive, Message, PointerEvent, PoolDestroy, Role,
+    State, TouchEvent,
 };
 use rig::fake_app::{FakeApp, example};
 use rig::newer::Newer;
+use std::time::{Duration, Instant};
 use wayland_server::protocol::wl_pointer::{Axis, AxisRelativeDirection, AxisSource};
 
 /// The next touch event of a kind.
@@ -122,4 +123,78 @@ fn a_newer_compositor_is_made_use_of() {
         _ => None,
     });
     assert_eq!((scroll.button, scroll.discrete, scroll.y), (8, [0, 30], 640));
+}
+
+/// Waits until the app has this buffer back.
+#[track_caller]
+fn back(app: &mut FakeApp, buffer: u32) {
+    app.wait(|m| matches!(m, Message::BufferRelease(release, _) if release.buffer == buffer).then_some(()));
+}
+
+#[test]
+fn buffers_serve_again_once_they_are_back() {
+    let session = Newer::start();
+    let mut app = FakeApp::start_by(&mut session.command(example()));
+    let [left, right] = [app.canvas(100, 80), app.canvas(100, 80)];
+    let surface = app.number();
+    let empty = Commit { role: Role::TOPLEVEL, ..Commit::empty(surface) };
+    app.commit(&empty);
+    let acked = app.configured(surface).serial;
+    let first = app.shows(Commit { acked, ..empty }, &left);
+    app.commit(&first);
+    let second = app.shows(Commit { flags: CommitFlag::FRAME, ..first }, &right);
+    app.commit(&second);
+    let attached = |count: usize| session.says(|said| Some(said.attached.get(count - 1)?.clone()));
+    let made = [attached(1), attached(2)];
+    assert_ne!(made[0], made[1]);
+
+    // Held by the compositor: another one for the same pixels.
+    let third = app.shows(second, &right);
+    app.commit(&third);
+    assert!(!made.contains(&attached(3)));
+
+    // The app waits for its frame, which does not come: it has its buffer back all the same.
+    made[0].release();
+    back(&mut app, first.buffer);
+    let fourth = app.shows(third, &left);
+    app.commit(&fourth);
+    assert_eq!(attached(4), made[0]);
+
+    // With the frame, and before it.
+    made[1].release();
+    session.says(|said| said.frames.drain(..).map(|frame| frame.done(7)).last());
+    let mut order = Vec::new();
+    while order.len() < 2 {
+        order.push(app.wait(|m| match m {
+            Message::BufferRelease(release, _) => Some(release.buffer),
+            Message::Frame(frame, _) if frame.event == 0 => Some(0),
+            _ => None,
+        }));
+    }
+    assert_eq!(order, [second.buffer, 0]);
+
+    // An app that draws on without waiting for frames has its buffers back at once.
+    let (mut shown, mut count, mut quickest) = (fourth, 4, Duration::MAX);
+    for canvas in [&right, &left, &right, &left, &right, &left] {
+        let next = app.shows(shown, canvas);
+        app.commit(&next);
+        count += 1;
+        attached(count);
+        let start = Instant::now();
+        attached(count - 1).release();
+        back(&mut app, shown.buffer);
+        quickest = quickest.min(start.elapsed());
+        shown = next;
+    }
+    assert!(quickest < Duration::from_millis(15), "{quickest:?}");
+
+    // What has another size or is in another pool is another buffer.
+    let smaller = app.shows(shown, &right);
+    app.commit(&Commit { height: 40, ..smaller });
+    assert!(attached(count + 1) != made[1]);
+    app.send(&Message::PoolDestroy(PoolDestroy { pool: right.pool }, &[]));
+    app.send_canvas(&right);
+    let again = app.shows(smaller, &right);
+    app.commit(&again);
+    assert!(attached(count + 2) != made[1]);
 }

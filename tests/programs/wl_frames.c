@@ -1,7 +1,8 @@
 /* A client that draws, and what it measures of that.
  *
  *   wl_frames fps SECONDS WIDTH HEIGHT full|small   as fast as buffers come back; prints frames per second
- *   wl_frames paced SECONDS WIDTH HEIGHT            one frame per frame callback; prints frames per second
+ *   wl_frames paced SECONDS WIDTH HEIGHT            one frame per frame callback, their number in the title from time
+ *                                                   to time; prints frames per second
  *   wl_frames input WIDTH HEIGHT                    paints the number of the pointer's motions, until it is closed
  *   wl_frames callbacks                             prints how many frame callbacks came, every second
  *   wl_frames file DIR WIDTH HEIGHT                 pixels in an ordinary file of DIR: paints, then only a part of it
@@ -102,6 +103,11 @@ static int frames(double seconds, int is_small, int paced) {
             handle(&c, &e);
         count++;
         last = now();
+        if (paced && count % 30 == 0) {
+            char title[32];
+            snprintf(title, sizeof title, "paced %d", count);
+            wl_send(&c, w.toplevel, 2, "s", title);
+        }
     }
     /* What was sent has been taken. */
     wl_sync(&c, handle);

@@ -92,11 +92,14 @@ pub fn private_kib(pid: u32) -> u64 {
     field("Private_Clean:") + field("Private_Dirty:")
 }
 
-/// Processor time that a process has used, itself and for the kernel, in units of 1/100 s.
+/// Processor time that the threads of a process have used, themselves and for the kernel, in nanoseconds. That of
+/// threads that ended is not in it.
 #[must_use]
-pub fn cpu_ticks(pid: u32) -> u64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // After the name, which may hold anything: state is the first field, the times are 12th and 13th.
-    let rest = stat.rsplit(')').next().unwrap_or_default();
-    rest.split_whitespace().skip(11).take(2).filter_map(|n| n.parse::<u64>().ok()).sum()
+pub fn cpu_nanoseconds(pid: u32) -> u64 {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let used = |thread: fs::DirEntry| {
+        let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    threads.filter_map(used).sum()
 }

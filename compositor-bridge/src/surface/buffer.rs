@@ -254,7 +254,7 @@ impl Dispatch<wl_buffer::WlBuffer, BufferOf> for Bridge {
         let Some(host) = bridge.surfaces.host_mut(data.surface) else { return };
         let Some(at) = host.held.iter().position(|held| held.buffer.id() == buffer.id()) else { return };
         let attachment = host.held.swap_remove(at);
-        let is_pressing = host.callback.is_none();
+        let is_pressing = !host.is_paced();
         bridge.released(attachment, is_pressing);
     }
 }

@@ -278,6 +278,7 @@ impl Bridge {
         let Some(host) = surface.host.as_mut() else { return };
         if host.callback.as_ref().is_some_and(|known| known.id() == *callback) {
             host.callback = None;
+            host.since_frame = 0;
             surface.frame_wanted = false;
             self.app.send(&Message::Frame(Frame { surface: number, time, ..Default::default() }, &[]));
         }

@@ -61,6 +61,8 @@ struct Host {
     held: Vec<Attachment>,
     /// The frame callback that the compositor owes.
     callback: Option<wl_callback::WlCallback>,
+    /// Buffers attached since the last one came.
+    since_frame: u32,
     border: Option<border::Edges>,
     fractional_scale: Option<WpFractionalScaleV1>,
     wants: wants::Wants,
@@ -140,6 +142,12 @@ impl Host {
 
     fn is_mapped(&self) -> bool {
         self.shell().is_some_and(|shell| shell.mapped)
+    }
+
+    /// Whether the app draws one picture for each frame callback, and now waits for one: what it gets with that is soon
+    /// enough.
+    fn is_paced(&self) -> bool {
+        self.callback.is_some() && self.since_frame <= 1
     }
 }
 

@@ -101,6 +101,7 @@ impl Bridge {
                 applied: None,
                 held: Vec::new(),
                 callback: None,
+                since_frame: 0,
                 border: None,
                 fractional_scale,
                 wants: Wants::default(),

@@ -92,6 +92,7 @@ impl Surface {
             let (x, y) = if has_offset { (0, 0) } else { (x, y) };
             surface.attach(Some(&next.buffer), x, y);
             host.held.push(next);
+            host.since_frame = host.since_frame.saturating_add(1);
         } else if had_buffer && !has_buffer {
             surface.attach(None, 0, 0);
         }

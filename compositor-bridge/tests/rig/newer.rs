@@ -4,7 +4,7 @@
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use wayland_protocols::wp::cursor_shape::v1::server::{
@@ -58,6 +58,10 @@ pub struct Said {
     pub pointer: Option<WlPointer>,
     pub scales: Vec<WpFractionalScaleV1>,
     pub log: Vec<String>,
+    /// Buffers in the order in which they were attached.
+    pub attached: Vec<WlBuffer>,
+    /// Frame callbacks that were asked for.
+    pub frames: Vec<WlCallback>,
     shell: Option<(XdgSurface, XdgToplevel)>,
     configured: bool,
 }
@@ -117,7 +121,8 @@ object!(WlCompositor, |said, _object, request, init| match request {
 object!(WlRegion);
 object!(WlCallback);
 object!(WlSurface, |said, _object, request, init| match request {
-    wl_surface::Request::Frame { callback } => drop(init.init(callback, ())),
+    wl_surface::Request::Frame { callback } => said.frames.push(init.init(callback, ())),
+    wl_surface::Request::Attach { buffer, .. } => said.attached.extend(buffer),
     wl_surface::Request::Commit => {
         if let Some((surface, toplevel)) = said.shell.as_ref().filter(|_| !said.configured) {
             toplevel.wm_capabilities([4_u32, 3].iter().flat_map(|n| n.to_ne_bytes()).collect());
@@ -236,7 +241,9 @@ pub struct Newer {
 
 impl Newer {
     pub fn start() -> Self {
-        let dir = std::env::temp_dir().join(format!("bridge-newer-{}", std::process::id()));
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let dir = std::env::temp_dir().join(format!("bridge-newer-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
         let listener = UnixListener::bind(dir.join("wayland-9")).unwrap();
         listener.set_nonblocking(true).unwrap();

@@ -1,7 +1,7 @@
 //! The display: frames, the way from input to picture, processor time and the bridge's memory.
 
 use crate::ways::{Way, median};
-use postern_tests::processes::{cpu_ticks, private_kib, tree};
+use postern_tests::processes::{cpu_nanoseconds, private_kib, tree};
 use postern_tests::running::App;
 use postern_tests::session::wait_for;
 use postern_tests::{Rig, Session};
@@ -16,8 +16,6 @@ const DRAW: &str = "4";
 const MOTIONS: &str = "60";
 /// Seconds of which the processor time is taken.
 const BUSY: u64 = 6;
-/// What a second has of the unit of processor time in /proc.
-const TICKS: f64 = 100.0;
 
 /// Starts a client one way or the other.
 pub fn client<'a>(rig: &'a Rig, session: &Session, way: Way, argv: &[&str]) -> io::Result<App<'a>> {
@@ -53,28 +51,38 @@ fn latency(rig: &Rig, session: &Session, way: Way, [program, meter]: [&str; 2]) 
     Ok(median(values))
 }
 
-/// Processor time in percent of one processor, compositor included, of a client at 60 frames a second; and private memory
-/// of the bridge in KiB.
+/// Frames that a paced client has shown, at the moment when it says so in its title.
+fn shown(rig: &Rig, session: &Session) -> io::Result<u32> {
+    let number = || -> io::Result<Option<u32>> {
+        let title = session.wait_window(rig, "paced")?.title;
+        Ok(title.split_whitespace().last().and_then(|word| word.parse().ok()))
+    };
+    let before = number()?;
+    wait_for("frames in the title", || Ok(number()?.filter(|now| Some(*now) != before)))
+}
+
+/// Milliseconds of processor time for a frame, compositor included, of a client that draws one for each frame callback;
+/// and private memory of the bridge in KiB.
 fn busy(rig: &Rig, session: &Session, way: Way, program: &str) -> io::Result<(f64, Option<f64>)> {
     let client = client(rig, session, way, &[program, "paced", "600", "1920", "1080"])?;
     session.wait_window(rig, "paced")?;
     std::thread::sleep(Duration::from_secs(2));
-    let all = || -> u64 {
+    let all = || -> io::Result<(u64, u32)> {
+        let count = shown(rig, session)?;
         let mut pids = tree(client.root());
         pids.push(session.compositor());
-        pids.iter().map(|pid| cpu_ticks(*pid)).sum()
+        Ok((pids.iter().map(|pid| cpu_nanoseconds(*pid)).sum(), count))
     };
-    let before = all();
+    let (before, first) = all()?;
     std::thread::sleep(Duration::from_secs(BUSY));
-    let used = u32::try_from(all().saturating_sub(before)).unwrap_or(u32::MAX);
+    let (after, last) = all()?;
+    let microseconds = u32::try_from(after.saturating_sub(before) / 1000).unwrap_or(u32::MAX);
     let bridge = match &client {
         App::Sandboxed(app) => Some(private_kib(app.pid_of("bridge_pid")?)),
         App::Native(_) => None,
     };
     let kib = bridge.map(|kib| f64::from(u32::try_from(kib).unwrap_or(u32::MAX)));
-    #[expect(clippy::cast_precision_loss, reason = "a few seconds")]
-    let percent = f64::from(used) / TICKS / BUSY as f64 * 100.0;
-    Ok((percent, kib))
+    Ok((f64::from(microseconds) / 1000.0 / f64::from(last.saturating_sub(first)), kib))
 }
 
 /// Measures the ways in turn. The first round warms up and is not counted.
@@ -119,10 +127,10 @@ pub fn table(rig: &Rig) -> io::Result<()> {
         latency(rig, &session, way, [&program, &meter])
     })?;
     let mut bridge = Vec::new();
-    row(&session, rig, "processor time at 60 frames a second, compositor included", "%", |way| {
-        let (percent, kib) = busy(rig, &session, way, &program)?;
+    row(&session, rig, "processor time a 1080p frame, compositor included", "ms", |way| {
+        let (time, kib) = busy(rig, &session, way, &program)?;
         bridge.extend(kib);
-        Ok(percent)
+        Ok(time)
     })?;
     println!("\nPrivate memory of a bridge: {:.1} MiB", median(bridge) / 1024.0);
     Ok(())
