@@ -7,5 +7,6 @@ mod manager;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    postern_monitor::sys::memory::keep_heap_small();
     cli::main(manager::run)
 }

@@ -516,13 +516,13 @@ impl Monitor {
 
     /// Keeps for the next start what was looked up in this one.
     fn keep_start(&self) {
+        let Some(start) = &self.shared.start else { return };
         // Of a program without windows nobody waits for the first.
-        if self.bridge.as_ref().is_some_and(|bridge| bridge.pid().is_some())
-            && let Some(start) = &self.shared.start
-        {
+        if self.bridge.as_ref().is_some_and(|bridge| bridge.pid().is_some()) {
             // Without it the next start is only slower.
             let _ = start.save();
         }
+        start.forget();
     }
 
     fn finish(&mut self) {

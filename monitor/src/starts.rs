@@ -113,6 +113,10 @@ impl Start {
         entry.extend_from_slice(path);
         entry.push(0);
         let mut noted = lock(&self.noted);
+        if self.is_over.load(Ordering::Relaxed) {
+            // It was kept meanwhile, and a list of this one thing must not take its place.
+            return;
+        }
         if noted.seen.len() >= MAX_LOOKUPS || noted.list.len() + entry.len() > MAX_LEN {
             self.is_over.store(true, Ordering::Relaxed);
         } else if !noted.seen.contains(&entry) {
@@ -122,14 +126,20 @@ impl Start {
         }
     }
 
+    /// Ends the notes.
+    pub fn forget(&self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        *lock(&self.noted) = Noted::default();
+    }
+
     /// Ends the notes and keeps them, if there is anything new.
     ///
     /// # Errors
     /// The host's.
     pub fn save(&self) -> io::Result<()> {
         self.is_over.store(true, Ordering::Relaxed);
-        let mut noted = lock(&self.noted);
-        if !std::mem::take(&mut noted.is_new) {
+        let noted = std::mem::take(&mut *lock(&self.noted));
+        if !noted.is_new {
             return Ok(());
         }
         let since = self.since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -165,6 +175,9 @@ mod tests {
             start.note_open(&mounts, id, flags, b"other", error);
         }
         assert_eq!(start.ahead(), b"o/usr/bin/sh\0l/usr/missing\0d/usr\0");
+        start.forget();
+        start.note_open(&mounts, 1, 0, b"late", None);
+        assert_eq!(start.ahead(), b"", "what is noted late would take the place of the list");
     }
 
     #[test]

@@ -17,14 +17,29 @@ impl Text {
         Self { areas: clean_file_areas(&maps) }
     }
 
-    /// Gives back its pages, most of which only start-up needed. The host reads again from the files what is needed
-    /// again. For a process that will wait most of its life, and that unloads no library.
+    /// Gives back its pages, most of which only start-up needed, and what is free of the heap. The host reads again from
+    /// the files what is needed again. For a process that will wait most of its life, and that unloads no library.
     pub fn release(self) {
+        // SAFETY: the C library locks its heaps, and gives back only what nobody holds.
+        unsafe { libc::malloc_trim(0) };
         for area in self.areas {
             // SAFETY: a private mapping of a file that is never written to has nothing to lose: its pages come back
             // with the same content.
             unsafe { libc::madvise(area.start as *mut libc::c_void, area.len(), libc::MADV_DONTNEED) };
         }
+    }
+}
+
+/// From so many bytes on an allocation is memory of its own, which is there only as far as it is used, and is given back
+/// at once: a gate's buffer is mostly empty.
+const LARGE: libc::c_int = 32 * 1024;
+
+/// Has the heap of this process stay small: one for all threads, which hardly ever allocate at once, where the C
+/// library would give each one of its own. To be called before there are threads.
+pub fn keep_heap_small() {
+    for (what, value) in [(libc::M_ARENA_MAX, 1), (libc::M_MMAP_THRESHOLD, LARGE)] {
+        // SAFETY: it only sets a number that later allocations look at.
+        unsafe { libc::mallopt(what, value) };
     }
 }
 
