@@ -121,11 +121,16 @@ pub fn installed_apps(around: &Surroundings) -> Vec<App> {
     apps
 }
 
-/// Finds one app by its id, listed or not.
+/// Finds one app by its id, listed or not, as [`installed_apps`] does, but reads no other entry.
 #[must_use]
 pub fn find_app(around: &Surroundings, id: &str) -> Option<App> {
     let id = id.strip_suffix(".desktop").unwrap_or(id);
-    installed_apps(around).into_iter().find(|app| app.id == id)
+    let path = around.application_dirs().find_map(|dir| {
+        let mut files = Vec::new();
+        collect_entries(&dir, "", 0, &mut files);
+        files.into_iter().find(|(found, _)| found == id).map(|(_, path)| path)
+    })?;
+    read_app(around, id.to_owned(), path)
 }
 
 /// Collects `(id, path)` of the entries below `dir`; folder names become part of the id, joined by dashes.
@@ -250,6 +255,10 @@ mod tests {
         assert_eq!(seen, [("kde-c", "a nested one", false), ("a", "Own a", true)]);
         assert!(find_app(&scratch.surroundings(), "kde-c.desktop").is_some());
         assert!(find_app(&scratch.surroundings(), "b").is_none());
+        assert_eq!(
+            find_app(&scratch.surroundings(), "a").map(|app| app.entry.name),
+            Some("Own a".to_owned())
+        );
     }
 
     #[test]
