@@ -122,8 +122,10 @@ impl App {
 
     /// Lets what waited go.
     fn send_held(&mut self) {
-        self.waiting.extend(self.soon.drain(..));
-        self.soon_until = None;
+        if self.soon_until.take().is_some() {
+            self.waiting.extend(self.soon.drain(..));
+            self.overflow |= self.waiting.len() > QUEUE;
+        }
     }
 
     /// Sends a message with a handle.

@@ -8,7 +8,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-const CONFIG: &str = "output HEADLESS-1 resolution 800x600\n\
+/// Without Xwayland, which makes /tmp/.X11-unix in a way that other users cannot use it.
+const CONFIG: &str = "xwayland disable\n\
+    output HEADLESS-1 resolution 800x600\n\
     seat * hide_cursor 0\n\
     default_border none\n\
     default_floating_border none\n\
