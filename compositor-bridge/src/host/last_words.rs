@@ -11,7 +11,7 @@ const DISPLAY: u32 = 1;
 const ERROR: u32 = 0;
 /// Object and size, which stand before each event.
 const HEADER: usize = 8;
-/// Most that is read: twice what libwayland keeps for a client that does not read, and what a socket holds beside it.
+/// Most that is read, in bytes: more than a socket holds by default (/proc/sys/net/core/wmem_default).
 const MOST: usize = 512 * 1024;
 
 /// An error event.
