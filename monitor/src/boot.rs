@@ -29,6 +29,8 @@ pub struct BootBlock {
     pub texts: Vec<u8>,
     /// What to look up ahead; see [`Boot::ahead`].
     pub ahead: Vec<u8>,
+    /// Known call sites; see [`Boot::sites`].
+    pub sites: Vec<u8>,
 }
 
 /// The block does not fit.
@@ -63,9 +65,11 @@ impl BootBlock {
         header.mounts = out.section(&mounts)?;
         header.filter = out.section(self.filter)?;
         header.texts = out.section(&self.texts)?;
-        // Only a hint: without room for it the app starts all the same.
-        if out.bytes.len().saturating_add(self.ahead.len()) < BOOT_SIZE - 8 {
-            header.ahead = out.section(&self.ahead)?;
+        // Only hints: without room for them the app starts all the same.
+        for (hint, section) in [(&self.sites, &mut header.sites), (&self.ahead, &mut header.ahead)] {
+            if out.bytes.len().saturating_add(hint.len()) < BOOT_SIZE - 8 {
+                *section = out.section(hint)?;
+            }
         }
         header.len = u32::try_from(out.bytes.len()).map_err(|_| TooLong)?;
         if out.bytes.len() > BOOT_SIZE {

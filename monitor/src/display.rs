@@ -1,5 +1,6 @@
 //! The compositor bridge as its monitor sees it: started when the family first uses the display channel, so that a
-//! program without windows costs none; started again when it dies, with a new channel that the family is told of.
+//! program without windows costs none, or before that if the app had windows earlier; started again when it dies, with a
+//! new channel that the family is told of.
 //! While there is no compositor it waits for one, however long that takes, and the app runs on: the display server
 //! keeps all windows and tells the next bridge of them.
 //!
@@ -226,6 +227,18 @@ impl Bridge {
             }
             State::Running(running) => self.hear(running, &mut outcome),
             State::Waiting(until) if until <= Instant::now() => self.try_again(&mut outcome),
+            other => self.state = other,
+        }
+        outcome
+    }
+
+    /// Starts it before the family uses the channel, because it will soon.
+    pub fn start_early(&mut self) -> Outcome {
+        let mut outcome = Outcome::default();
+        match std::mem::replace(&mut self.state, State::Gone) {
+            State::Idle(channel) if self.how.session != Session::Nowhere => {
+                self.launch(channel, &mut outcome)
+            }
             other => self.state = other,
         }
         outcome

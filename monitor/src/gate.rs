@@ -198,6 +198,13 @@ fn take_notice(shared: &Shared, args: &[u64; 6], payload: &[u8]) {
         }
         notice::UNWATCH => shared.mounts.unwatch_outside(args[1]),
         notice::MOUNTED => shared.mailbox.tell(News::Mounted(small(args[1]))),
+        notice::SITES => {
+            if let Some(start) = &shared.start {
+                start.note_sites(payload);
+                // Without it the next start is only slower.
+                let _ = start.save();
+            }
+        }
         notice::PROCESS => shared.account.process(small(args[1]), small(args[2]), &clean(payload)),
         _ => {}
     }

@@ -70,6 +70,8 @@ struct Monitor {
     /// Gates that nobody asked anything on yet.
     idle_gates: Vec<OwnedFd>,
     bridge: Option<Bridge>,
+    /// Whether the app showed windows when it was started before.
+    had_windows: bool,
     dropping: Dropping,
     server: Option<server::Server>,
     usage: Arc<Usage>,
@@ -125,8 +127,9 @@ impl Monitor {
         let console = Console::new(terminal, launcher, Arc::clone(&channel));
         let host_ids = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
         let start = config.display.as_ref().map(|_| Start::of(&config.app));
-        let ahead = start.as_ref().map(Start::ahead).unwrap_or_default();
-        let block = start_block(&mut config, kinds, console.window(), ahead)?;
+        let hints = start.as_ref().map(Start::hints).unwrap_or_default();
+        let had_windows = !hints.0.is_empty();
+        let block = start_block(&mut config, kinds, console.window(), hints)?;
         let mut family = Family::new(image, block, streams, config.display.is_some(), host_ids)?;
         if let Ok(watches) = files::Watches::new(family.arena()?) {
             // Without them changes are seen a moment later.
@@ -173,6 +176,7 @@ impl Monitor {
             runs: false,
             idle_gates: gates,
             bridge,
+            had_windows,
             dropping: Dropping::default(),
             server: None,
             usage,
@@ -296,7 +300,7 @@ impl Monitor {
             self.keeper_ended();
         }
         if self.settled.is_some_and(|settled| settled <= Instant::now()) {
-            self.keep_start();
+            self.start_is_over();
             Text::mapped().release();
             self.settled = None;
         }
@@ -319,11 +323,22 @@ impl Monitor {
         }
     }
 
+    /// Starts what the family is about to need, while it is busy with its own start: the keeper speaks by the first gate,
+    /// and soon looks up ahead by one while the app asks by another.
+    fn meet_first_needs(&mut self) {
+        self.start_gates(&[true, self.had_windows]);
+        if self.had_windows {
+            let outcome = self.bridge.as_mut().map(Bridge::start_early);
+            self.follow(outcome.unwrap_or_default());
+        }
+    }
+
     fn image_runs_or_not(&mut self) {
         self.runs = true;
         let Some((step, error)) = family::failure(&self.started.failure) else {
             // Only the family holds its ends of the streams from here on.
             self.family = None;
+            self.meet_first_needs();
             return;
         };
         let _ = waitpid(self.started.keeper.pid, None);
@@ -515,14 +530,22 @@ impl Monitor {
     }
 
     /// Keeps for the next start what was looked up in this one.
-    fn keep_start(&self) {
-        let Some(start) = &self.shared.start else { return };
-        // Of a program without windows nobody waits for the first.
+    /// What is known of this start, if it is worth keeping: of a program without windows nobody waits for the first.
+    fn kept_start(&self) -> Option<&Start> {
+        let start = self.shared.start.as_ref()?;
         if self.bridge.as_ref().is_some_and(|bridge| bridge.pid().is_some()) {
-            // Without it the next start is only slower.
-            let _ = start.save();
+            return Some(start);
         }
         start.forget();
+        None
+    }
+
+    /// Asks the library OS for what it learned; the answer is kept, with what was noted here.
+    fn start_is_over(&self) {
+        if let Some(start) = self.kept_start() {
+            start.end();
+            self.shared.send_event(EventKind::Settled, [0; 3], None);
+        }
     }
 
     fn finish(&mut self) {
@@ -530,7 +553,10 @@ impl Monitor {
     }
 
     fn end(&mut self) {
-        self.keep_start();
+        if let Some(start) = self.kept_start() {
+            // Without it the next start is only slower.
+            let _ = start.save();
+        }
         self.kill_family();
         // The family is gone when its first process is, and with it all use of the private home.
         let _ = waitpid(self.started.keeper.pid, None);
@@ -560,7 +586,7 @@ fn start_block(
     config: &mut Config,
     stdio: [u32; 3],
     window: [u16; 2],
-    ahead: Vec<u8>,
+    (ahead, sites): (Vec<u8>, Vec<u8>),
 ) -> Result<boot::BootBlock, StartError> {
     let seed =
         host::seed().map_err(|_| StartError::Host { what: "reading random bytes", error: Errno::EIO })?;
@@ -596,6 +622,7 @@ fn start_block(
         filter: &[],
         texts,
         ahead,
+        sites,
     })
 }
 

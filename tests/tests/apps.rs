@@ -7,6 +7,7 @@ use postern_tests::picture::Picture;
 use postern_tests::pointer::RIGHT;
 use postern_tests::session::wait_for;
 use postern_tests::{Rig, Running, Session};
+use std::collections::HashSet;
 use std::fs;
 
 fn foot(options: Option<&[&str]>) -> Picture {
@@ -209,13 +210,20 @@ fn two_apps_at_once() {
     );
 }
 
+/// Call sites, of 40 bytes each, and lookups in what is kept of a start.
+fn kept_parts(text: &[u8]) -> (HashSet<&[u8]>, &[u8]) {
+    let len = u64::from_le_bytes(*text[8..].first_chunk().unwrap());
+    let (sites, lookups) = text[16..].split_at(usize::try_from(len).unwrap());
+    (sites.chunks(40).collect(), lookups)
+}
+
 #[test]
-fn what_an_app_looks_up_at_its_start_is_kept_for_the_next() {
+fn what_an_app_does_at_its_start_is_kept_for_the_next() {
     let _one = alone();
     let rig = Rig::new().unwrap();
     let session = Session::start(&rig).unwrap();
     let kept = rig.home().join(".local/state/postern/starts/foot");
-    let mut before = None;
+    let mut before: Option<Vec<u8>> = None;
     for round in 0..3 {
         let argv = ["foot", "--title", "start", "sh", "-c", "seq 12; exec sleep 900"];
         let app = Running::start_in(&rig, &session, &[], &argv).unwrap();
@@ -224,15 +232,24 @@ fn what_an_app_looks_up_at_its_start_is_kept_for_the_next() {
         let text = wait_for("what was looked up", || Ok(fs::read(&kept).ok().filter(long))).unwrap();
         drop(app);
         wait_for("the window to go", || Ok(session.windows(&rig)?.is_empty().then_some(()))).unwrap();
-        let lookups: Vec<&[u8]> = text[8..].split(|byte| *byte == 0).collect();
+        let (sites, list) = kept_parts(&text);
+        assert!(sites.len() > 10, "{}", sites.len());
+        let lookups: Vec<&[u8]> = list.split(|byte| *byte == 0).collect();
         assert!(lookups.contains(&&b"o/usr/bin/foot"[..]), "{}", String::from_utf8_lossy(&text));
         assert!(lookups.iter().all(|l| l.is_empty() || l[1..].starts_with(b"/")));
         // A strange one is no harm.
         if round == 1 {
-            assert!(before.is_none_or(|before: Vec<u8>| text.starts_with(&before)));
-            let strange = [&text[..8], b"o/../..\0d/usr/bin/foot\0o/usr\0l/\0o/usr/bin/foot\0"].concat();
-            fs::write(&kept, strange).unwrap();
-            before = None;
+            let before = before.take().unwrap();
+            let (sites_before, list_before) = kept_parts(&before);
+            assert!(sites.is_superset(&sites_before) && list.starts_with(list_before));
+            // The same files and places, where the code would be another; files that are not there; any bytes.
+            let mut sites = text[16..text.len() - list.len()].to_vec();
+            sites.iter_mut().skip(24).step_by(40).for_each(|code| *code ^= 1);
+            sites.extend([0xff; 40]);
+            sites.extend(1..=40);
+            let len = (sites.len() as u64).to_le_bytes();
+            let strange = b"o/../..\0d/usr/bin/foot\0o/usr\0l/\0o/usr/bin/foot\0";
+            fs::write(&kept, [&text[..8], &len, &sites, strange].concat()).unwrap();
         } else {
             before = Some(text);
         }

@@ -232,6 +232,7 @@ impl Kernel for Linux {
 /// Starts the family: kernel services, then the initial process.
 fn start(boot: &Boot, block: &'static [u8]) -> crate::Result<()> {
     crate::sys::init(boot, block);
+    crate::mm::known::init(boot, block);
     fs::init(boot, block)?;
     let thread = process::initial(boot)?;
     fs::init_process(&thread.process, boot, block)?;

@@ -81,6 +81,29 @@ pub struct Boot {
     /// What the app looked up in earlier starts, in order: an [`ahead`] value, then a path, then NUL. To be looked up
     /// before the app asks, or to be ignored.
     pub ahead: Section,
+    /// Where programs made system calls in earlier starts: a sequence of [`Site`] records. No more than a hint either.
+    pub sites: Section,
+}
+
+/// Most [`Site`] records that are kept.
+pub const MAX_SITES: usize = 1024;
+
+/// A place in the text of a file where programs make system calls.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct Site {
+    /// Device of the file, as the library OS numbers it.
+    pub device: u64,
+    /// Its inode.
+    pub inode: u64,
+    /// Where in the file, in bytes.
+    pub offset: u64,
+    /// By which the code around it is known again: a hash of the library OS.
+    pub code: u64,
+    /// The number that it calls with.
+    pub number: u64,
 }
 
 /// What is to be done with a path of [`Boot::ahead`].

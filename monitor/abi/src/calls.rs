@@ -296,6 +296,9 @@ pub mod notice {
     pub const UNWATCH: u64 = 9;
     /// Mount `args[1]` is there from now on ([`crate::event::EventKind::Mounted`]), or cannot be.
     pub const MOUNTED: u64 = 10;
+    /// What the library OS knows of places where the app's programs make system calls, for its next start. Payload:
+    /// [`crate::boot::Site`] records.
+    pub const SITES: u64 = 11;
 }
 
 /// Upcalls: how control enters a picoprocess. None returns.

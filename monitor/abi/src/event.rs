@@ -36,6 +36,8 @@ pub enum EventKind {
     /// [`crate::boot::mount`] bits, `args[2]` the length of the absolute path that follows. Answered by
     /// [`crate::calls::notice::MOUNTED`].
     Mounted = 6,
+    /// The start of the app is over. Answered by [`crate::calls::notice::SITES`].
+    Settled = 7,
 }
 
 impl EventKind {
@@ -49,6 +51,7 @@ impl EventKind {
             4 => Self::Permissions,
             5 => Self::Changed,
             6 => Self::Mounted,
+            7 => Self::Settled,
             _ => return None,
         })
     }

@@ -33,7 +33,8 @@ struct Entry {
     stamp: u64,
 }
 
-static TABLE: [Mutex<Option<Entry>>; SLOTS] = [const { Mutex::new(None) }; SLOTS];
+/// All zero at first, and so not in the image.
+static TABLE: [Mutex<Option<Box<Entry>>>; SLOTS] = [const { Mutex::new(None) }; SLOTS];
 static HASHER: crate::Once<DefaultHashBuilder> = crate::Once::new();
 
 fn hash(base: &Arc<Dentry>, path: &[u8], follow: bool) -> u64 {
@@ -55,7 +56,7 @@ fn hash(base: &Arc<Dentry>, path: &[u8], follow: bool) -> u64 {
     hasher.finish()
 }
 
-fn slot(hash: u64) -> Option<&'static Mutex<Option<Entry>>> {
+fn slot(hash: u64) -> Option<&'static Mutex<Option<Box<Entry>>>> {
     TABLE.get(usize::try_from(hash % SLOTS as u64).ok()?)
 }
 
@@ -115,6 +116,6 @@ pub fn remember(
     let found = found.then(|| Arc::downgrade(end));
     let (base, mount) = (Arc::downgrade(base), end.mount.clone());
     let entry = Entry { hash, base, path: path.into(), follow, found, only_for, mount, stamp };
-    let old = slot.lock().replace(entry);
+    let old = slot.lock().replace(Box::new(entry));
     drop(old);
 }

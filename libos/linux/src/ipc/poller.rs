@@ -6,6 +6,7 @@ use super::unix::garbage;
 use super::{console, wayland};
 use crate::fs::namespace;
 use crate::fs::outside;
+use crate::mm::known;
 use crate::sys::timer;
 use crate::wait::WaitQueue;
 use crate::{Errno, Mutex, Once};
@@ -152,6 +153,7 @@ fn read_events(events: &Handle) -> bool {
                     wayland::replace_channel(channel);
                 }
             }
+            Some(EventKind::Settled) => known::tell(),
             None => {}
         }
     }

@@ -121,12 +121,13 @@ pub fn consider(thread: &Thread, frame: &Frame) {
     let Ok(site) = usize::try_from(frame.site) else { return };
     let count = count_trap(space.id, frame.site, TRAPS);
     if count == TRAPS {
+        known::note(&space, site, frame.call, true);
         // A site that cannot be patched just goes on trapping.
         let _ = patch(thread, &space, site, frame.call);
         return;
     }
     if count == 1 {
-        known::note(&space, site, frame.call);
+        known::note(&space, site, frame.call, false);
     }
     if let Some(sites) = space.parent_sites()
         && count_trap(sites.id, frame.site, CHILDREN) == CHILDREN

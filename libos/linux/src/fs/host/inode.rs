@@ -407,10 +407,7 @@ impl Inode for HostInode {
     }
 
     fn statistics(&self) -> Result<Statistics> {
-        const EXT4: i64 = 0xef53;
-        let answer = gate::call(Downcall::FileSystem, [self.mount.id, 0, 0, 0, 0, 0], &[])?;
-        let [block_size, blocks, blocks_free, files_free] = answer.values;
-        Ok(Statistics { magic: EXT4, block_size, blocks, blocks_free, files: files_free, files_free })
+        self.mount.statistics()
     }
 
     fn watch_outside(&self, dentry: &Arc<Dentry>) -> Option<u64> {

@@ -19,6 +19,7 @@ pub use inode::HostInode;
 use super::OpenFile;
 use super::dentry::Dentry;
 use super::file::flags;
+use super::inode::Statistics;
 use super::mount::{Cache, Mount};
 use crate::{Errno, Mutex, Result};
 use alloc::sync::{Arc, Weak};
@@ -28,8 +29,8 @@ use hashbrown::HashMap;
 use postern_abi::boot;
 use postern_abi::calls::{Downcall, open};
 use postern_abi::message::{Attributes, split_record};
-use postern_pal::gate;
 use postern_pal::handle::Handle;
+use postern_pal::{clock, gate};
 
 /// How long names and attributes are believed where others may change them, in nanoseconds.
 const FRESH: u64 = 50_000_000;
@@ -45,6 +46,8 @@ pub struct HostMount {
     /// Nobody but this family changes it.
     exclusive: bool,
     inodes: Mutex<HashMap<u64, Weak<HostInode>>>,
+    /// What was told of the file system, and when (monotonic nanoseconds).
+    told: Mutex<Option<(u64, Statistics)>>,
 }
 
 /// How the monitor is asked for one file: the mount, or an unnamed file of it, and the path.
@@ -82,6 +85,7 @@ pub fn mount(record: &boot::Mount) -> Result<(Arc<Mount>, Arc<HostInode>)> {
         read_only,
         exclusive,
         inodes: Mutex::new(HashMap::new()),
+        told: Mutex::new(None),
     });
     let mut resolved = host.resolve(b"", 0, 0)?;
     let (attributes, target) = resolved.records.pop().ok_or(Errno::ENOENT)?;
@@ -108,6 +112,26 @@ pub fn identity(file: &OpenFile) -> Option<(u64, u64)> {
 }
 
 impl HostMount {
+    /// Facts about the file system. They are believed for a moment where the app writes nothing that would change them:
+    /// libraries ask before each file what it is on.
+    fn statistics(&self) -> Result<Statistics> {
+        const EXT4: i64 = 0xef53;
+        let now = clock::now();
+        let told = *self.told.lock();
+        if let Some((at, statistics)) = told
+            && self.read_only
+            && now.saturating_sub(at) < FRESH
+        {
+            return Ok(statistics);
+        }
+        let answer = gate::call(Downcall::FileSystem, [self.id, 0, 0, 0, 0, 0], &[])?;
+        let [block_size, blocks, blocks_free, files_free] = answer.values;
+        let statistics =
+            Statistics { magic: EXT4, block_size, blocks, blocks_free, files: files_free, files_free };
+        *self.told.lock() = Some((now, statistics));
+        Ok(statistics)
+    }
+
     /// Sends an `Open` message.
     fn resolve(&self, path: &[u8], flags: u64, mode: u32) -> Result<Resolved> {
         self.resolve_at(self.id, path, flags, mode)
