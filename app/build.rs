@@ -74,6 +74,8 @@ fn image(root: &Path, target: &Path) -> Result<Command, String> {
         "-Cpanic=abort".into(),
         "-Crelocation-model=pic".into(),
         "-Cforce-frame-pointers=yes".into(),
+        // As fast as with more, and a third smaller: every app has this text in memory.
+        "-Cllvm-args=-inline-threshold=60".into(),
         "-Clink-arg=-nostartfiles".into(),
         "-Clink-arg=-nostdlib".into(),
         "-Clink-arg=-static".into(),
@@ -86,7 +88,8 @@ fn image(root: &Path, target: &Path) -> Result<Command, String> {
         .args(["--features", "image", "--target", "x86_64-unknown-linux-gnu"])
         // One flag a field: a path may hold spaces.
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
-        .env("CARGO_PROFILE_RELEASE_LTO", "thin")
+        .env("CARGO_PROFILE_RELEASE_LTO", "fat")
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "2")
         .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1");
     Ok(cargo)
 }
