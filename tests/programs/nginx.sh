@@ -49,9 +49,10 @@ wrk -t 2 -c 32 -d 1 http://127.0.0.1:$port/1.html | grep -E 'Non-2xx|Socket erro
 before=$(pgrep -P $master | sort | tr '\n' ' ')
 echo 'new page' >www/1.html; kill -HUP $master
 for _ in $(seq 50)
-do [ "$(pgrep -P $master | wc -l)" = 2 ] && [ "$(pgrep -P $master | sort | tr '\n' ' ')" != "$before" ] && break
+do now=$(pgrep -P $master | sort | tr '\n' ' '); workers=$(echo $now | wc -w)
+[ $workers = 2 ] && [ "$now" != "$before" ] && break
 sleep 0.1; done
-pgrep -P $master | wc -l
+echo $workers
 get http://127.0.0.1:$port/1.html
 mv access.log old.log; kill -USR1 $master; for _ in $(seq 50); do [ -s access.log ] && break
 get -o /dev/null http://127.0.0.1:$port/2.html; sleep 0.1; done; get http://127.0.0.1:$port/2.html
