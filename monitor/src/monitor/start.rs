@@ -18,6 +18,7 @@ use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 use postern_abi::boot::{Boot, display, stdio};
 use postern_abi::event::EventKind;
+use postern_abi::layout::handle;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -133,7 +134,7 @@ impl Monitor {
         Ok(monitor)
     }
 
-    /// Gives each gate that was used for the first time a thread.
+    /// Gives each idle gate that is `ready` a thread.
     pub(super) fn start_gates(&mut self, ready: &[bool]) {
         let gates = std::mem::take(&mut self.idle_gates);
         for (gate, ready) in gates.into_iter().zip(ready.iter().copied().chain(std::iter::repeat(false))) {
@@ -148,7 +149,10 @@ impl Monitor {
     /// Starts what the family is about to need, while it is busy with its own start: the keeper speaks by the first gate,
     /// and soon looks up ahead by one while the app asks by another.
     fn meet_first_needs(&mut self) {
-        self.start_gates(&[true, self.had_windows]);
+        let wanted = if self.had_windows { 2 } else { 1 };
+        // Some may have been used already.
+        let missing = self.idle_gates.len().saturating_sub(handle::GATES - wanted);
+        self.start_gates(&[true; handle::GATES][..missing]);
         if self.had_windows {
             let outcome = self.bridge.as_mut().map(Bridge::start_early);
             self.follow(outcome.unwrap_or_default());
@@ -183,7 +187,6 @@ impl Monitor {
         self.finished = true;
     }
 
-    /// Keeps for the next start what was looked up in this one.
     /// What is known of this start, if it is worth keeping: of a program without windows nobody waits for the first.
     pub(super) fn kept_start(&self) -> Option<&Start> {
         let start = self.shared.start.as_ref()?;

@@ -46,7 +46,7 @@ pub struct HostMount {
     /// Nobody but this family changes it.
     exclusive: bool,
     inodes: Mutex<HashMap<u64, Weak<HostInode>>>,
-    /// What was told of the file system, and when (monotonic nanoseconds).
+    /// What was told of a file system that the app does not write, and when (monotonic nanoseconds).
     told: Mutex<Option<(u64, Statistics)>>,
 }
 
@@ -119,7 +119,6 @@ impl HostMount {
         let now = clock::now();
         let told = *self.told.lock();
         if let Some((at, statistics)) = told
-            && self.read_only
             && now.saturating_sub(at) < FRESH
         {
             return Ok(statistics);
@@ -128,7 +127,9 @@ impl HostMount {
         let [block_size, blocks, blocks_free, files_free] = answer.values;
         let statistics =
             Statistics { magic: EXT4, block_size, blocks, blocks_free, files: files_free, files_free };
-        *self.told.lock() = Some((now, statistics));
+        if self.read_only {
+            *self.told.lock() = Some((now, statistics));
+        }
         Ok(statistics)
     }
 
